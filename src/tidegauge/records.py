@@ -1,0 +1,299 @@
+"""The frozen values that cross floors. They hold data and no behaviour beyond trivial derived values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+StrArray = npt.NDArray[np.str_] | npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Rows that passed the gate, with what is known of each, and a count of those that did not.
+
+    Attributes
+    ----------
+    x : float32 array, shape (n, d)
+        Finite vectors, one row each; never aliases the caller's memory for writing.
+    ids, texts, sessions, segments : array of str, shape (n,), or None
+        The row's own id, its text, the session it belongs to, its segment.
+    times : float64 array, shape (n,), or None
+        Event time in seconds since 1970-01-01 UTC.
+    outcomes : mapping of name to float64 array, shape (n, 2)
+        Numerator and denominator of each declared outcome; a missing value has denominator 0.
+    rejected : mapping of reason to int
+        Rows set aside, by reason (``nan``, ``inf``, ``zero``, ``null``, ``width``, ``overflow``).
+    first_rejected : mapping of reason to str
+        Where the first row set aside for a reason stands, such as ``"a.csv, row 17"``.
+    source : str
+        Where the rows came from, for messages.
+    """
+
+    x: npt.NDArray[np.float32]
+    ids: StrArray | None = None
+    texts: StrArray | None = None
+    times: npt.NDArray[np.float64] | None = None
+    sessions: StrArray | None = None
+    segments: StrArray | None = None
+    outcomes: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    first_rejected: Mapping[str, str] = field(default_factory=dict)
+    source: str = "array"
+
+    @property
+    def rows(self) -> int:
+        """Number of admitted rows."""
+        return int(self.x.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Dimension of the vectors."""
+        return int(self.x.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a table hold what. ``vector=None`` means: find the only column that can be one."""
+
+    vector: str | None = None
+    id: str | None = None
+    text: str | None = None
+    time: str | None = None
+    session: str | None = None
+    segment: str | None = None
+    outcomes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row shown to a person: its id (or position) and its text where one was given."""
+
+    id: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: the reference (before) or the window (after)."""
+
+    label: str
+    source: str
+    rows: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    first_rejected: Mapping[str, str] = field(default_factory=dict)
+    duplicates: int = 0
+    first_time: float | None = None
+    last_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One drift measure of a window.
+
+    ``value`` is the measure itself; ``null_mean`` and ``null_sd`` are what it does on unchanged data at the same sizes;
+    ``z = (value - null_mean) / null_sd``; ``p`` is its own (not joint) p-value; ``effect`` is the bias-corrected size in
+    ``effect_unit``; ``resolution`` is the error that the approximation itself adds to ``value`` (0 for an exact one).
+    ``member`` says whether the score sits on the panel that decides. A score that cannot be computed has ``refused`` set
+    to the reason, and NaN figures.
+    """
+
+    name: str
+    label: str
+    scope: Literal["all dimensions", "PC1", "64 PCs", "cells", "sample"]
+    value: float
+    null_mean: float
+    null_sd: float
+    z: float
+    p: float
+    effect: float
+    effect_unit: str
+    resolution: float
+    member: bool
+    meaning: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The one consistent number: as if ``value`` per cent of the traffic had moved to a typical other cell.
+
+    ``value`` is unbiased at zero, so that it may be slightly negative on unchanged data; ``low`` and ``high`` bound it at
+    confidence ``level``; ``detectable`` is the smallest drift that these sizes find four times in five.
+    """
+
+    value: float
+    low: float
+    high: float
+    detectable: float
+    level: float = 0.95
+    unit: str = "% of the traffic"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The joint decision: the smallest member p, and how often unchanged data gives one as small."""
+
+    p: float
+    alpha: float
+    members: Mapping[str, float]
+    critical: float
+    draws: int
+    unit: str
+    units: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A cell of the codebook whose traffic or spread changed. Shares are fractions in [0, 1]; ``spread_ratio`` is the ratio
+    (after / before) of the mean distance to the cell's centre; ``position`` is on PC1 and PC2."""
+
+    cell: str
+    share_before: float
+    share_after: float
+    spread_ratio: float
+    z: float
+    p: float
+    position: tuple[float, float]
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewCluster:
+    """A group of rows that lies where the reference has (almost) nothing."""
+
+    name: str
+    rows: int
+    share: float
+    share_low: float
+    share_high: float
+    share_before: float
+    p: float
+    position: tuple[float, float]
+    radius: float
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeanShift:
+    """Did the mean shift? ``sd``: length of the shift in standard deviations along its own direction."""
+
+    sd: float
+    p: float
+    towards: tuple[Region, ...]
+    away_from: tuple[Region, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadChange:
+    """Did the spread change? ``ratio``: total standard deviation after / before."""
+
+    ratio: float
+    p: float
+    where: tuple[Region, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """Did new clusters emerge? ``share``: share of rows in named new clusters; ``excess``: share of the traffic beyond the
+    reference's own rate of rows far from every cell."""
+
+    excess: float
+    p: float
+    clusters: tuple[NewCluster, ...]
+    sentence: str
+
+    @property
+    def share(self) -> float:
+        """Share of the window's rows that sit in named new clusters."""
+        return sum(c.share for c in self.clusters)
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeChange:
+    """One outcome on both sides: rate before and after, its difference with a 95 % interval, rows that had it."""
+
+    name: str
+    before: float
+    after: float
+    change: float
+    low: float
+    high: float
+    rows_before: int
+    rows_after: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What the pictures draw, on the reference's own first two principal components.
+
+    ``before`` and ``after`` are samples of at most a few thousand rows, float32 (n, 2); means are (2,), covariances (2, 2),
+    computed from all rows; ``pc1_edges`` (bins + 1,) with ``pc1_before`` and ``pc1_after`` counts (bins,);
+    ``explained`` are the variance shares of PC1 and PC2; ``visible`` is the share of the drift that these two axes show.
+    """
+
+    before: FloatArray
+    after: FloatArray
+    before_ids: tuple[str, ...]
+    after_ids: tuple[str, ...]
+    before_texts: tuple[str, ...]
+    after_texts: tuple[str, ...]
+    mean_before: FloatArray
+    mean_after: FloatArray
+    cov_before: FloatArray
+    cov_after: FloatArray
+    explained: tuple[float, float]
+    visible: float
+    pc1_edges: FloatArray
+    pc1_before: FloatArray
+    pc1_after: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What tidegauge says in one sentence. ``notes`` are the caveats that belong beside it; ``next`` is what to do."""
+
+    state: Literal["no drift", "drift", "insufficient data"]
+    sentence: str
+    notes: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+    needed: int | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """0 no drift, 1 drift, 3 insufficient data."""
+        return {"no drift": 0, "drift": 1, "insufficient data": 3}[self.state]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Everything that one comparison says; reports, pictures and JSON are functions of it alone."""
+
+    verdict: Verdict
+    drift: Drift
+    panel: Panel
+    scores: tuple[Score, ...]
+    mean_shift: MeanShift
+    spread: SpreadChange
+    novelty: Novelty
+    gained: tuple[Region, ...]
+    lost: tuple[Region, ...]
+    outcomes: tuple[OutcomeChange, ...]
+    before: Side
+    after: Side
+    view: View
+    door: Literal["two samples", "frozen reference"]
+    width: int
+    seed: int
+    min_effect: float
+    profile: str
+    reference: str = ""
+    model_id: str = ""

@@ -1,0 +1,1 @@
+"""tidegauge measures how far embeddings have drifted from a reference."""

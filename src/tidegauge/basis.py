@@ -1,0 +1,255 @@
+"""The frozen transforms under which vectors become a sum: axes, frequencies, directions, cells and thresholds.
+
+A basis is fitted once, on rows that are then never judged with it unless the judgement is a permutation test, and never changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.numeric.codebook import fine_cells, fit_cells, squared_distances, ward_levels
+from tidegauge.numeric.fourier import fourier, frequencies, median_distance
+from tidegauge.numeric.principal import principal_components
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+
+REACH = 4.0
+FAR_SHARES = (0.90, 0.95, 0.98)
+LAMBDAS = (0.1, 0.01)
+KNOTS = 512
+DIAGNOSTICS = ("norm", "outside the components", "distance to the nearest cell", "cosine to the reference mean")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How much a sketch keeps. Named and stored with every reference; two profiles never mix."""
+
+    name: str
+    frequencies: int
+    components: int
+    slices: int
+    bins: int
+    levels: tuple[int, ...]
+
+    @property
+    def cells(self) -> int:
+        """Most fine cells."""
+        return self.levels[-1]
+
+
+PROFILES = {"standard": Profile("standard", 512, 64, 64, 64, (1, 4, 16, 64, 128))}
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Arrays that turn rows into contributions. Shapes: width d, components k, frequencies r, slices s, cells c, levels l.
+
+    ``centre`` (d,) mean of the fitted rows; ``axes`` (d, k) and ``deviations`` (k,) principal axes and standard deviations;
+    ``variance`` total variance; ``weights`` (d, r) frequencies; ``feature_mean`` (2r,) and ``feature_covariance`` (2r, 2r);
+    ``directions`` (d, s) random unit vectors with ``direction_deviations`` (s,); ``centres`` (c, d) all cells, coarse levels
+    first; ``ancestors`` (l, fine) the cell of each fine cell on each level; ``near_knots`` (KNOTS,) quantiles of the distance to
+    the nearest fine cell; ``diagnostic_edges`` (4, bins + 1); ``anchor`` the distance of mean features that moving all traffic
+    to a typical other cell would make.
+    """
+
+    profile: str
+    centre: Float32
+    axes: Float32
+    deviations: Float64
+    variance: float
+    weights: Float32
+    feature_mean: Float32
+    feature_covariance: Float32
+    directions: Float32
+    direction_deviations: Float64
+    centres: Float32
+    ancestors: Int
+    near_knots: Float64
+    diagnostic_edges: Float64
+    anchor: float
+
+    @property
+    def width(self) -> int:
+        """Dimension of the vectors."""
+        return len(self.centre)
+
+    @property
+    def bins(self) -> int:
+        """Bins per histogram, the two beyond the edges not counted."""
+        return PROFILES[self.profile].bins
+
+    @property
+    def fine(self) -> Int:
+        """Indices of the fine cells among all cells."""
+        return np.arange(len(self.centres) - self.ancestors.shape[1], len(self.centres))
+
+    @cached_property
+    def edges(self) -> Float64:
+        """Inner and outer bin edges of every projection in standard deviations of the reference, shape (bins + 1,)."""
+        return np.linspace(-REACH, REACH, self.bins + 1)
+
+    @cached_property
+    def whiteners(self) -> tuple[Float32, ...]:
+        """For each lambda, the inverse Cholesky factor of (covariance + lambda * its top eigenvalue), shape (2r, 2r)."""
+        from scipy.linalg import cholesky, solve_triangular
+
+        eye = np.eye(len(self.feature_covariance), dtype=np.float32)
+        top = top_eigenvalue(self.feature_covariance)
+        factors = (cholesky(self.feature_covariance + lam * top * eye, lower=True) for lam in LAMBDAS)
+        return tuple(solve_triangular(f, eye, lower=True, check_finite=False).astype(np.float32) for f in factors)
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """All array fields by name, for the codec."""
+        return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name != "profile"}
+
+
+def top_eigenvalue(symmetric: Float32, steps: int = 40) -> float:
+    """Largest eigenvalue of a positive semidefinite matrix by power iteration (deterministic start)."""
+    v = np.ones(len(symmetric), np.float32)
+    v[::2] = 0.5
+    for _ in range(steps):
+        v = symmetric @ v
+        v /= max(float(np.linalg.norm(v)), 1e-30)
+    return max(float(v @ (symmetric @ v)), 1e-12)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the pieces of a sketch need to know of each of n rows.
+
+    ``centred`` (n, d); ``square`` (n,) squared distance to the centre; ``scores`` (n, k) whitened principal components;
+    ``slices`` (n, s) projections on the random directions in their standard deviations; ``features`` (n, 2r); ``cells`` (n, l)
+    the cell on each level; ``distances`` (n, l) to its centre; ``near`` (n,) distance to the nearest fine cell; ``tail`` (n,)
+    the share of the reference's rows that are nearer to a cell; ``diagnostics`` (n, 4).
+    """
+
+    centred: Float32
+    square: Float32
+    scores: Float32
+    slices: Float32
+    features: Float32
+    cells: Int
+    distances: Float32
+    near: Float32
+    tail: Float64
+    diagnostics: Float32
+
+
+def project(basis: Basis, x: Float32) -> Rows:
+    """Everything that the sketch sums, row by row.
+
+    Parameters
+    ----------
+    basis : Basis
+    x : float32 array, shape (n, d)
+        Admitted rows; not changed.
+    """
+    y = x - basis.centre
+    square = np.einsum("ij,ij->i", y, y)
+    scores = (y @ basis.axes) / basis.deviations.astype(np.float32)
+    slices = (y @ basis.directions) / basis.direction_deviations.astype(np.float32)
+    squares = squared_distances(y, basis.centres)
+    leaf = squares[:, basis.fine].argmin(1)
+    cells = basis.ancestors[:, leaf].T
+    distances = np.sqrt(np.take_along_axis(squares, cells, 1))
+    near = distances[:, -1]
+    tail = np.interp(near, basis.near_knots, (np.arange(KNOTS) + 0.5) / KNOTS)
+    norm = np.sqrt(np.einsum("ij,ij->i", x, x))
+    inside = np.einsum("ij,ij->i", scores * basis.deviations.astype(np.float32), scores * basis.deviations.astype(np.float32))
+    outside = np.sqrt(np.maximum(square - inside, 0))
+    cosine = (x @ basis.centre) / np.maximum(norm * np.float32(np.linalg.norm(basis.centre)), 1e-30)
+    diagnostics = np.stack([norm, outside, near, cosine], axis=1)
+    return Rows(y, square, scores, slices, fourier(y, basis.weights), cells, distances, near, tail, diagnostics)
+
+
+def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
+    """Fit a basis on rows, blind to anything but the rows themselves.
+
+    Parameters
+    ----------
+    x : float32 array, shape (n, d)
+        At least two different rows.
+    seed : int
+        Fixes frequencies, directions and the start of k-means.
+    profile : str
+        A name in ``PROFILES``.
+    """
+    p = PROFILES[profile]
+    rng = np.random.default_rng(seed)
+    n, d = x.shape
+    centre = x.mean(0, dtype=np.float64).astype(np.float32)
+    y = x - centre
+    axes, variances = principal_components(y, p.components)
+    total = float(np.einsum("ij,ij->", y, y, dtype=np.float64) / n)
+    weights = frequencies(d, p.frequencies, median_distance(y, rng), rng)
+    features = fourier(y, weights)
+    mean = features.mean(0)
+    covariance = (features.T @ features) / n - np.outer(mean, mean)
+    directions = rng.standard_normal((d, p.slices)).astype(np.float32)
+    directions /= np.linalg.norm(directions, axis=0)
+    spread = np.maximum((y @ directions).std(0, dtype=np.float64), 1e-12 * np.sqrt(total) + 1e-30)
+    centres, ancestors, leaf, near = _codebook(y, p, seed)
+    draft = Basis(
+        profile, centre, axes, np.sqrt(variances), total, weights, mean, covariance, directions, spread, centres, ancestors,
+        quantile_knots(near), np.zeros((4, p.bins + 1)), _anchor(features, ancestors, leaf),
+    )
+    return with_thresholds(draft, x)
+
+
+def with_thresholds(basis: Basis, x: Float32) -> Basis:
+    """The same basis with the thresholds that must come from rows other than those that fitted the codebook."""
+    from dataclasses import replace
+
+    rows = project(basis, x)
+    low, high = rows.diagnostics.min(0).astype(np.float64), rows.diagnostics.max(0).astype(np.float64)
+    margin = 0.05 * (high - low) + 1e-6 * (np.abs(high) + 1e-12)
+    edges = np.linspace(low - margin, high + margin, basis.bins + 1, axis=1)
+    return replace(basis, near_knots=quantile_knots(rows.near), diagnostic_edges=edges)
+
+
+def quantile_knots(values: Float32) -> Float64:
+    """Rising quantiles of ``values`` at the middle of KNOTS equal shares, made strictly increasing for interpolation."""
+    knots = np.quantile(values.astype(np.float64), (np.arange(KNOTS) + 0.5) / KNOTS)
+    return knots + np.arange(KNOTS) * 1e-12 * max(float(knots[-1]), 1e-12)
+
+
+def _codebook(y: Float32, p: Profile, seed: int) -> tuple[Float32, Int, Int, Float32]:
+    """All centres (coarse levels first), the ancestors of each fine cell, and each row's fine cell and distance to it."""
+    fine = fit_cells(y, fine_cells(len(y), p.cells), seed)
+    squares = squared_distances(y, fine)
+    leaf = squares.argmin(1)
+    mass = np.bincount(leaf, minlength=len(fine)).astype(np.float64)
+    counts = (*(c for c in p.levels if c < len(fine)), len(fine))
+    levels = ward_levels(fine, mass, counts)
+    levels[-1] = np.arange(len(fine))
+    centres, ancestors, offset = [], [], 0
+    for level in levels:
+        size = int(level.max()) + 1
+        weight = np.zeros((size, len(fine)))
+        weight[level, np.arange(len(fine))] = mass + 1e-9
+        centres.append((weight @ fine) / weight.sum(1, keepdims=True))
+        ancestors.append(level + offset)
+        offset += size
+    near = np.sqrt(squares[np.arange(len(y)), leaf])
+    return np.concatenate(centres).astype(np.float32), np.stack(ancestors), leaf, near
+
+
+def _anchor(features: Float32, ancestors: Int, leaf: Int) -> float:
+    """Traffic-weighted distance from the mean features to those of one of about 16 cells, its sampling noise removed."""
+    level = min(2, len(ancestors) - 1)
+    cell = ancestors[level][leaf] - ancestors[level].min()
+    size = np.bincount(cell).astype(np.float64)
+    sums = np.zeros((len(size), features.shape[1]))
+    np.add.at(sums, cell, features)
+    means, overall = sums / np.maximum(size, 1)[:, None], features.mean(0)
+    noise = (1 - (means**2).sum(1)) / np.maximum(size - 1, 1)
+    squared = np.maximum(((means - overall) ** 2).sum(1) - noise, 0)
+    share = size / size.sum()
+    typical = float((share * np.sqrt(squared)).sum() / max(float(share.sum()), 1e-12))
+    return max(typical, 1e-6)

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: no state, no I/O, no knowledge of the floors above."""

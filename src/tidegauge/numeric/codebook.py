@@ -1,0 +1,104 @@
+"""A nested codebook: fine cells by k-means, coarse cells by merging them (weighted Ward)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+
+FAR_SHARE = 0.25
+ROWS_PER_CELL = 15
+
+
+def fine_cells(rows: int, most: int) -> int:
+    """Number of fine cells that ``rows`` rows can carry: at least 15 rows a cell on average.
+
+    Examples
+    --------
+    >>> fine_cells(3000, 128), fine_cells(300, 128), fine_cells(10, 128)
+    (128, 20, 1)
+    """
+    return max(1, min(most, rows // ROWS_PER_CELL))
+
+
+def squared_distances(x: Float32, centres: Float32) -> Float32:
+    """Squared Euclidean distances, shape (n, k), never negative."""
+    d = np.einsum("ij,ij->i", x, x)[:, None] - 2 * (x @ centres.T) + np.einsum("ij,ij->i", centres, centres)
+    return np.maximum(d, 0, out=d)
+
+
+def fit_cells(x: Float32, count: int, seed: int) -> Float32:
+    """Centres of ``count`` cells, shape (<= count, d).
+
+    Three quarters of the centres are seeded on all rows, one quarter on the rows that are then farthest from a centre, so that
+    a small group away from everything gets a cell of its own.
+    """
+    from sklearn.cluster import KMeans, kmeans_plusplus
+
+    count = min(count, len(x))
+    far_count = int(count * FAR_SHARE)
+    centres, _ = kmeans_plusplus(x, count - far_count, random_state=seed)
+    if far_count:
+        nearest = squared_distances(x, centres).min(1)
+        far = np.argsort(nearest, kind="stable")[-max(4 * far_count, len(x) // 10) :]
+        more, _ = kmeans_plusplus(x[far], min(far_count, len(far)), random_state=seed + 1)
+        centres = np.concatenate([centres, more])
+    centres = np.unique(centres, axis=0)
+    if len(centres) < 2:
+        return centres.astype(np.float32)
+    model = KMeans(len(centres), init=centres, n_init=1, max_iter=6, tol=0, algorithm="lloyd")
+    return model.fit(x).cluster_centers_.astype(np.float32)
+
+
+def ward_levels(centres: Float32, weights: Float64, counts: tuple[int, ...]) -> list[Int]:
+    """Coarser partitions of weighted centres by Ward's criterion.
+
+    Parameters
+    ----------
+    centres : float32 array, shape (k, d)
+    weights : float64 array, shape (k,)
+        Rows per centre.
+    counts : tuple of int
+        Numbers of cells wanted, rising.
+
+    Returns
+    -------
+    list of int64 arrays, shape (k,)
+        For each count, the coarse cell of each fine one, numbered from 0.
+
+    Examples
+    --------
+    >>> line = np.array([[0.0], [1.0], [10.0], [11.5]], np.float32)
+    >>> [level.tolist() for level in ward_levels(line, np.ones(4), (1, 2))]
+    [[0, 0, 0, 0], [0, 0, 1, 1]]
+    """
+    k = len(centres)
+    points, mass = centres.astype(np.float64), np.maximum(weights.astype(np.float64), 1e-9)
+    member = np.arange(k)
+    cost = squared_distances64(points, points) * (np.multiply.outer(mass, mass) / np.add.outer(mass, mass))
+    np.fill_diagonal(cost, np.inf)
+    found: dict[int, Int] = {k: member.copy()}
+    for left in range(k - 1, 0, -1):
+        i, j = sorted(divmod(int(cost.argmin()), k))
+        member[member == j] = i
+        points[i] = (mass[i] * points[i] + mass[j] * points[j]) / (mass[i] + mass[j])
+        mass[i] += mass[j]
+        cost[j, :] = cost[:, j] = np.inf
+        alive = np.setdiff1d(np.unique(member), [i])
+        merged = ((points[alive] - points[i]) ** 2).sum(1) * mass[alive] * mass[i] / (mass[alive] + mass[i])
+        cost[i, alive] = cost[alive, i] = merged
+        if left in counts:
+            found[left] = member.copy()
+    return [np.unique(found[min(c, k)], return_inverse=True)[1].astype(np.int64) for c in counts]
+
+
+def squared_distances64(x: Float64, y: Float64) -> Float64:
+    """Squared distances in double precision, shape (n, k)."""
+    return ((x[:, None, :] - y[None, :, :]) ** 2).sum(-1) if x.shape[1] <= 8 else _by_products(x, y)
+
+
+def _by_products(x: Float64, y: Float64) -> Float64:
+    return np.maximum((x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T, 0)

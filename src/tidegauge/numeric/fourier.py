@@ -1,0 +1,48 @@
+"""Random Fourier features: a sum of cosines and sines whose mean embeds a distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+
+LOW_WIDTH = 16
+LOW_WIDTH_BANDWIDTHS = (1.0, 1.0, 0.5, 0.25)
+
+
+def median_distance(x: Float32, rng: np.random.Generator, most: int = 1000) -> float:
+    """Median Euclidean distance between two rows, from at most ``most`` of them.
+
+    Examples
+    --------
+    >>> round(median_distance(np.array([[0.0], [3.0]], np.float32), np.random.default_rng(0)), 6)
+    3.0
+    """
+    some = x if len(x) <= most else x[np.sort(rng.choice(len(x), most, replace=False))]
+    squares = np.einsum("ij,ij->i", some, some)
+    distances = squares[:, None] + squares - 2 * some @ some.T
+    upper = distances[np.triu_indices(len(some), 1)]
+    positive = upper[upper > 1e-12 * max(float(squares.max()), 1e-30)]
+    return float(np.sqrt(np.median(positive))) if len(positive) else 1.0
+
+
+def frequencies(width: int, count: int, bandwidth: float, rng: np.random.Generator) -> Float32:
+    """Frequencies of a Gaussian kernel, shape (width, count).
+
+    The kernel is ``exp(-|x - y|^2 / (2 bandwidth^2))`` (Rahimi and Recht, 2007). Up to 16 dimensions it is a mixture: half of it
+    at the bandwidth, a quarter each at a half and a quarter of it; above, where all distances are alike, the shorter ones
+    would only add noise.
+    """
+    scales = np.resize(np.asarray(LOW_WIDTH_BANDWIDTHS if width <= LOW_WIDTH else (1.0,)), count)
+    return (rng.standard_normal((width, count)) / (bandwidth * scales)).astype(np.float32)
+
+
+def fourier(x: Float32, weights: Float32) -> Float32:
+    """Features with ``features(x) @ features(y)`` an unbiased estimate of the kernel; shape (n, 2 * count), each row of norm 1."""
+    phase = x @ weights
+    out = np.empty((x.shape[0], 2 * weights.shape[1]), np.float32)
+    np.cos(phase, out=out[:, : weights.shape[1]])
+    np.sin(phase, out=out[:, weights.shape[1] :])
+    out *= np.float32(1 / np.sqrt(weights.shape[1]))
+    return out

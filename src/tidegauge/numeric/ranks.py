@@ -1,0 +1,71 @@
+"""P-values from draws, with ties counted against us, and intervals for shares."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+TIE = 1e-6
+
+
+def p_values(statistics: Float64) -> Float64:
+    """Rank each value among all of its column: the share of draws at least as large, the value itself included.
+
+    Parameters
+    ----------
+    statistics : float64 array, shape (draws + 1, members)
+        Row 0 is observed, the others are draws under the null; larger is more extreme.
+
+    Returns
+    -------
+    float64 array, same shape
+        In row 0, ``p = (1 + #{draws >= observed}) / (draws + 1)``; values within 1e-6 of the column's largest count as equal.
+
+    Examples
+    --------
+    >>> p_values(np.array([[3.0], [1.0], [2.0], [3.0]]))[:, 0].tolist()
+    [0.5, 1.0, 0.75, 0.5]
+    """
+    ordered = np.sort(statistics, axis=0)
+    floor = statistics - TIE * np.abs(statistics).max(0)
+    below = np.stack([np.searchsorted(ordered[:, j], floor[:, j]) for j in range(statistics.shape[1])], axis=1)
+    return (len(statistics) - below) / len(statistics)
+
+
+def joint_p(p: Float64) -> tuple[float, Float64]:
+    """Joint p-value of several members' p-values, from the joint draws, by their harmonic mean (Wilson, 2019).
+
+    The harmonic mean follows the smallest p, as a minimum would, and gains where several members agree.
+
+    Parameters
+    ----------
+    p : float64 array, shape (draws + 1, members)
+        As ``p_values`` returns.
+
+    Returns
+    -------
+    joint : float
+        Share of rows whose mean is as small as row 0's, row 0 included: exact under exchangeability.
+    means : float64 array, shape (draws + 1,)
+        The harmonic mean of each row.
+    """
+    means = p.shape[1] / (1 / p).sum(axis=1)
+    return float((means <= means[0] * (1 + TIE)).mean()), means
+
+
+def wilson(successes: float, trials: float, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's interval for a share (Wilson, 1927).
+
+    Examples
+    --------
+    >>> tuple(round(v, 3) for v in wilson(5, 100))
+    (0.022, 0.112)
+    """
+    if trials <= 0:
+        return 0.0, 1.0
+    share, denominator = successes / trials, 1 + z * z / trials
+    middle = (share + z * z / (2 * trials)) / denominator
+    half = z * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2)) / denominator
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))

@@ -1,0 +1,51 @@
+"""Reports of one comparison: text, page, pictures and JSON, all functions of the ``Comparison`` record alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tidegauge.records import Comparison
+from tidegauge.report import figures, html, json, text
+from tidegauge.report.files import replace_file
+
+__all__ = ["write_report"]
+
+
+def write_report(c: Comparison, out_dir: str | os.PathLike[str]) -> list[Path]:
+    """Write every form of a comparison's report into a folder.
+
+    The same comparison gives the same bytes every time. Each file is put in place whole, so that none is ever
+    half-written; all are rendered before the first is written.
+
+    Parameters
+    ----------
+    c : Comparison
+        What to say.
+    out_dir : path
+        The folder; it is made where it does not exist. Files of the same names are replaced.
+
+    Returns
+    -------
+    list of Path
+        ``report.html``, ``report.json``, ``report.txt``, then SVG and PNG of ``embedding-drift-pca``, ``pc1`` and
+        ``scores``.
+    """
+    drawn = {
+        "embedding-drift-pca": figures.pca_figure(c),
+        "pc1": figures.pc1_figure(c),
+        "scores": figures.scores_figure(c),
+    }
+    vector = {name: figures.svg(figure) for name, figure in drawn.items()}
+    pages = {
+        "report.html": html.render(c, {name: svg.decode() for name, svg in vector.items()}),
+        "report.json": json.render(c),
+        "report.txt": text.render(c),
+    }
+    # A lone surrogate in a person's text has no UTF-8 form.
+    files = {name: page.encode("utf-8", "replace") for name, page in pages.items()}
+    for name, figure in drawn.items():
+        files |= {f"{name}.svg": vector[name], f"{name}.png": figures.png(figure)}
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [replace_file(folder / name, data) for name, data in files.items()]

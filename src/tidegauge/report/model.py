@@ -1,0 +1,492 @@
+"""Records to view values: what a report says, in which order, in which words.
+
+Everything here is pure. Text, page and pictures are made from these values alone, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tidegauge.records import Comparison, Drift, Example, NewCluster, OutcomeChange, Region, Score, Side
+from tidegauge.report.formats import (
+    ABSENT,
+    between,
+    clean,
+    count,
+    drift_value,
+    moment,
+    number,
+    p_clause,
+    p_value,
+    percent,
+    points,
+    points_between,
+    rough_percent,
+    z_value,
+)
+
+Tone = Literal["alert", "calm", "unknown"]
+State = Literal["no drift", "drift", "insufficient data"]
+
+TONES: Mapping[str, Tone] = {"drift": "alert", "no drift": "calm", "insufficient data": "unknown"}
+
+_VISIBLE_ENOUGH = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class WeekRow:
+    """One week of a history: its label, drift with interval, state, and outcome rates as fractions in [0, 1]."""
+
+    label: str
+    drift: Drift
+    state: State
+    outcomes: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A label and what is said of it."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftView:
+    """The headline number: value, interval with its level, and the smallest drift that these sizes can find."""
+
+    value: str
+    interval: str
+    level: str
+    unit: str
+    detectable: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRow:
+    """A region that moved, formatted."""
+
+    cell: str
+    before: str
+    after: str
+    spread: str
+    z: str
+    p: str
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """A new cluster, formatted."""
+
+    name: str
+    rows: str
+    share: str
+    interval: str
+    before: str
+    p: str
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the playbook's three questions, answered."""
+
+    question: str
+    sentence: str
+    size: str
+    p: str
+    where: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """An outcome on both sides, formatted; ``clear`` says whether its interval excludes no change."""
+
+    name: str
+    before: str
+    after: str
+    change: str
+    interval: str
+    rows: str
+    clear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """A score, formatted; ``at`` is z as a number for the picture (NaN where refused)."""
+
+    name: str
+    label: str
+    scope: str
+    member: bool
+    decides: bool
+    value: str
+    null: str
+    z: str
+    p: str
+    effect: str
+    meaning: str
+    refused: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Rows set aside for one reason, and where the first of them stands."""
+
+    reason: str
+    rows: str
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class SideRow:
+    """One side of the comparison, formatted; ``role`` is ``reference`` or ``window``."""
+
+    role: str
+    label: str
+    source: str
+    rows: str
+    duplicates: str
+    span: str
+    rejected: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture's file name without suffix, its heading, and its text for those who cannot see it."""
+
+    name: str
+    title: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All that a report says about one comparison, in the order in which it says it."""
+
+    title: str
+    verdict: str
+    state: str
+    tone: Tone
+    headline: str
+    drift: DriftView
+    answers: tuple[Answer, ...]
+    clusters: tuple[ClusterRow, ...]
+    gained: tuple[RegionRow, ...]
+    lost: tuple[RegionRow, ...]
+    outcomes: tuple[OutcomeRow, ...]
+    scores: tuple[ScoreRow, ...]
+    sides: tuple[SideRow, SideRow]
+    notes: tuple[str, ...]
+    next: tuple[str, ...]
+    decided: str
+    decision: tuple[Fact, ...]
+    pictures: tuple[Picture, ...]
+
+
+REASONS: Mapping[str, str] = {
+    "nan": "NaN",
+    "inf": "infinite value",
+    "zero": "all zeros",
+    "null": "missing",
+    "width": "wrong width",
+    "overflow": "too large for float32",
+}
+
+
+def _sentence(text: str) -> str:
+    return clean(text, 600)
+
+
+def example(row: Example) -> str:
+    """Show an example by its text, or by its id where no text was given.
+
+    Examples
+    --------
+    >>> example(Example("17", "where is my order?")), example(Example("17"))
+    ('where is my order?', 'row 17')
+    """
+    text = clean(row.text, 110)
+    return text or f"row {clean(row.id, 60)}"
+
+
+def _examples(rows: tuple[Example, ...]) -> tuple[str, ...]:
+    return tuple(example(row) for row in rows[:5])
+
+
+def region_row(region: Region) -> RegionRow:
+    """Format a region."""
+    return RegionRow(
+        cell=clean(region.cell, 60),
+        before=percent(region.share_before),
+        after=percent(region.share_after),
+        spread=f"{number(region.spread_ratio)} times" if math.isfinite(region.spread_ratio) else ABSENT,
+        z=z_value(region.z),
+        p=p_value(region.p),
+        examples=_examples(region.examples),
+    )
+
+
+def cluster_row(cluster: NewCluster) -> ClusterRow:
+    """Format a new cluster."""
+    return ClusterRow(
+        name=clean(cluster.name, 60),
+        rows=count(cluster.rows),
+        share=percent(cluster.share),
+        interval=between(percent(cluster.share_low), percent(cluster.share_high)),
+        before=percent(cluster.share_before),
+        p=p_value(cluster.p),
+        examples=_examples(cluster.examples),
+    )
+
+
+def outcome_row(change: OutcomeChange) -> OutcomeRow:
+    """Format an outcome's change."""
+    return OutcomeRow(
+        name=clean(change.name, 60),
+        before=percent(change.before),
+        after=percent(change.after),
+        change=points(change.change),
+        interval=points_between(change.low, change.high),
+        rows=f"{count(change.rows_before)} and {count(change.rows_after)}",
+        clear=change.low > 0 or change.high < 0,
+    )
+
+
+def score_row(score: Score, critical: float) -> ScoreRow:
+    """Format a score; ``critical`` is the member p at which the panel decides."""
+    refused = clean(score.refused, 200) or ("" if math.isfinite(score.z) else "no figure could be computed")
+    null = f"{number(score.null_mean)} ± {number(score.null_sd)}" if math.isfinite(score.null_sd) else ABSENT
+    effect = f"{number(score.effect)} {clean(score.effect_unit, 60)}".strip() if math.isfinite(score.effect) else ABSENT
+    return ScoreRow(
+        name=clean(score.name, 60),
+        label=clean(score.label, 60),
+        scope=score.scope,
+        member=score.member,
+        decides=score.member and score.p <= critical,
+        value=number(score.value),
+        null=null,
+        z=z_value(score.z),
+        p=p_value(score.p),
+        effect=effect,
+        meaning=_sentence(score.meaning),
+        refused=refused,
+        at=score.z if not score.refused else math.nan,
+    )
+
+
+def score_rows(c: Comparison) -> tuple[ScoreRow, ...]:
+    """Format all scores: the panel's members first, otherwise in the order given."""
+    ordered = sorted(c.scores, key=lambda score: not score.member)
+    return tuple(score_row(score, c.panel.critical) for score in ordered)
+
+
+def side_row(side: Side, role: str) -> SideRow:
+    """Format one side."""
+    span = between(moment(side.first_time), moment(side.last_time))
+    rejected = tuple(
+        Rejection(REASONS.get(reason, clean(reason, 60)), count(rows), clean(side.first_rejected.get(reason, ""), 120))
+        for reason, rows in sorted(side.rejected.items())
+        if rows
+    )
+    return SideRow(
+        role=role,
+        label=clean(side.label, 60),
+        source=clean(side.source, 160),
+        rows=count(side.rows),
+        duplicates=count(side.duplicates),
+        span=span if span == ABSENT else f"{span} UTC",
+        rejected=rejected,
+    )
+
+
+def drift_view(drift: Drift) -> DriftView:
+    """Format the headline number and the sentence that says it."""
+    value = drift_value(drift.value)
+    interval = between(drift_value(drift.low), drift_value(drift.high))
+    level = rough_percent(drift.level)
+    detectable = drift_value(drift.detectable)
+    within = "" if interval == ABSENT else f" ({level} interval {interval})"
+    if value == ABSENT:
+        sentence = "The drift could not be measured."
+    elif drift.value > 0:
+        sentence = f"As if {value} of the traffic had moved to a typical other cell{within}."
+    else:
+        sentence = f"Measured {value} of the traffic{within}; on unchanged data it is zero on average."
+    if detectable != ABSENT:
+        sentence += f" These sizes find a drift of {detectable} four times in five."
+    return DriftView(value, interval, level, clean(drift.unit, 60), detectable, sentence)
+
+
+def headline(c: Comparison) -> str:
+    """Say the verdict in one short line, for a picture's title.
+
+    Returns
+    -------
+    str
+        Such as ``"Drift: as if 3.4 % of the traffic had moved"``.
+    """
+    if c.verdict.state == "insufficient data":
+        needed = c.verdict.needed
+        return "Insufficient data: no verdict" + (f" below {count(needed)} rows" if needed else "")
+    value = drift_value(c.drift.value)
+    if c.verdict.state == "no drift":
+        return "No drift" if value == ABSENT else f"No drift: measured {value} of the traffic"
+    return "Drift" if value == ABSENT else f"Drift: as if {value} of the traffic had moved"
+
+
+def visible_warning(c: Comparison) -> str:
+    """Say how little of a drift the first two components show; empty where there is nothing to warn of.
+
+    Only a drift is warned of: where there is none, a share of it would contradict the verdict.
+    """
+    share = c.view.visible
+    if c.verdict.state != "drift" or not share < _VISIBLE_ENOUGH:
+        return ""
+    return f"Only {rough_percent(share)} of the drift is visible on these two axes; see the scores."
+
+
+def axis_label(component: int, explained: float) -> str:
+    """Label a component's axis with its share of the reference's variance.
+
+    Examples
+    --------
+    >>> from tidegauge.report.formats import plain
+    >>> plain(axis_label(1, 0.12))
+    "PC1 (12 % of the reference's variance)"
+    """
+    return f"PC{component} ({rough_percent(explained)} of the reference's variance)"
+
+
+def side_label(side: Side) -> str:
+    """Name a side with its number of rows, for legends."""
+    return f"{clean(side.label, 40)} ({count(side.rows)} rows)"
+
+
+def matchup(c: Comparison) -> str:
+    """Say what is compared with what, for the line below a picture's title."""
+    return f"{side_label(c.before)} against {side_label(c.after)}"
+
+
+def cluster_label(cluster: NewCluster) -> str:
+    """Name a new cluster with its share, for the picture."""
+    return f"{clean(cluster.name, 28)}, {percent(cluster.share)}"
+
+
+def _where(regions: tuple[Region, ...], lead: str) -> tuple[str, ...]:
+    rows = [region_row(region) for region in regions[:3]]
+    return tuple(f"{lead} {row.cell} ({row.before} before, {row.after} after)" for row in rows)
+
+
+def _spread_where(regions: tuple[Region, ...]) -> tuple[str, ...]:
+    rows = [region_row(region) for region in regions[:3]]
+    return tuple(f"{row.cell}: distance to the centre {row.spread} what it was" for row in rows)
+
+
+def _answers(c: Comparison) -> tuple[Answer, ...]:
+    shift, spread, novelty = c.mean_shift, c.spread, c.novelty
+    sd, ratio, excess = number(shift.sd), number(spread.ratio), percent(novelty.excess)
+    return (
+        Answer(
+            "Did the mean shift?",
+            _sentence(shift.sentence),
+            ABSENT if sd == ABSENT else f"{sd} sd along its own direction",
+            p_clause(shift.p),
+            _where(shift.towards, "towards") + _where(shift.away_from, "away from"),
+        ),
+        Answer(
+            "Did the spread change?",
+            _sentence(spread.sentence),
+            ABSENT if ratio == ABSENT else f"total sd {ratio} times what it was",
+            p_clause(spread.p),
+            _spread_where(spread.where),
+        ),
+        Answer(
+            "Did new clusters emerge?",
+            _sentence(novelty.sentence),
+            ABSENT if excess == ABSENT else f"{excess} of the traffic beyond the usual share of far rows",
+            p_clause(novelty.p),
+            (),
+        ),
+    )
+
+
+def _decided(c: Comparison) -> str:
+    panel = c.panel
+    if not math.isfinite(panel.p):
+        return "The panel could not be computed."
+    units = f"{count(panel.units)} units, {count(panel.draws)} draws"
+    return f"Joint {p_clause(panel.p)} at alpha {number(panel.alpha)}, permuted by {clean(panel.unit, 60)} ({units})."
+
+
+def _panel_facts(c: Comparison) -> tuple[Fact, ...]:
+    panel = c.panel
+    reason = f": {_sentence(panel.reason)}" if panel.reason else ""
+    return (
+        Fact("Joint p of the panel", p_value(panel.p)),
+        Fact("Alpha", number(panel.alpha)),
+        Fact("A member decides at", f"p at or below {number(panel.critical)}" if panel.critical > 0 else ABSENT),
+        Fact("Unit of permutation", f"{clean(panel.unit, 60)} ({count(panel.units)} units){reason}"),
+        Fact("Draws", count(panel.draws)),
+        Fact("Smallest effect of interest", drift_value(c.min_effect)),
+    )
+
+
+def _decision(c: Comparison) -> tuple[Fact, ...]:
+    named = (("Reference", clean(c.reference, 80)), ("Model", clean(c.model_id, 80)))
+    return (
+        Fact("Door", c.door),
+        *_panel_facts(c),
+        Fact("Width of the vectors", count(c.width)),
+        Fact("Profile", clean(c.profile, 80)),
+        Fact("Seed", str(c.seed)),
+        *(Fact(label, value) for label, value in named if value),
+    )
+
+
+def _pictures(c: Comparison) -> tuple[Picture, ...]:
+    before, after = side_label(c.before), side_label(c.after)
+    warning = visible_warning(c)
+    clusters = "; ".join(cluster_label(cluster) for cluster in c.novelty.clusters[:8])
+    rings = f" New clusters are ringed: {clusters}." if clusters else ""
+    z = ", ".join(f"{row.label} {'not computed' if row.refused else row.z}" for row in score_rows(c))
+    return (
+        Picture(
+            "embedding-drift-pca",
+            "Where the vectors lie",
+            f"{before} and {after} on the first two principal components. {headline(c)}.{rings} {warning}".strip(),
+        ),
+        Picture("pc1", "Along the first component", f"Histograms of {before} and {after} on the same bins of PC1."),
+        Picture("scores", "Every score against unchanged data", f"z of every score: {z or 'no scores'}."),
+    )
+
+
+def page(c: Comparison) -> Page:
+    """Everything that a report says about ``c``, formatted and cleaned."""
+    verdict = c.verdict
+    return Page(
+        title=f"tidegauge: {clean(c.before.label, 60)} against {clean(c.after.label, 60)}",
+        verdict=_sentence(verdict.sentence),
+        state=verdict.state,
+        tone=TONES[verdict.state],
+        headline=headline(c),
+        drift=drift_view(c.drift),
+        answers=_answers(c),
+        clusters=tuple(map(cluster_row, c.novelty.clusters)),
+        gained=tuple(map(region_row, c.gained)),
+        lost=tuple(map(region_row, c.lost)),
+        outcomes=tuple(map(outcome_row, c.outcomes)),
+        scores=score_rows(c),
+        sides=(side_row(c.before, "reference"), side_row(c.after, "window")),
+        notes=tuple(map(_sentence, verdict.notes)),
+        next=tuple(map(_sentence, verdict.next)),
+        decided=_decided(c),
+        decision=_decision(c),
+        pictures=_pictures(c),
+    )

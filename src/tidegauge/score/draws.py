@@ -1,0 +1,79 @@
+"""The null by relabelling: sums of many subsets of the same rows, as matrix products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.basis import Basis, project
+from tidegauge.score.parts import Float64
+from tidegauge.sketch.pieces import contributions
+
+CHUNK = 2048
+
+Bool = npt.NDArray[np.bool_]
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Sums of the labelled and of the other rows for every draw, by piece: float64 (draws, p)."""
+
+    labelled: dict[str, Float64]
+    others: dict[str, Float64]
+
+
+def relabel(basis: Basis, x: Float32, labels: Bool, names: tuple[str, ...]) -> Draws:
+    """Sum the contributions of the labelled rows and of the others, for every draw.
+
+    Parameters
+    ----------
+    basis : Basis
+    x : float32 array, shape (n, d)
+    labels : bool array, shape (draws, n)
+    names : tuple of str
+        Pieces wanted.
+    """
+    labelled: dict[str, Float64] = {}
+    total: dict[str, Float64] = {}
+    for start in range(0, len(x), CHUNK):
+        rows = project(basis, x[start : start + CHUNK])
+        part = labels[:, start : start + CHUNK].astype(np.float32)
+        for name, columns in contributions(basis, rows, names).items():
+            dense = columns.dense()
+            sums = (part @ dense).astype(np.float64)
+            everything = dense.sum(0, dtype=np.float64)[None]
+            labelled[name] = labelled[name] + sums if name in labelled else sums
+            total[name] = total[name] + everything if name in total else everything
+    return Draws(labelled, {name: total[name] - labelled[name] for name in labelled})
+
+
+def as_windows(draws: Draws, n: int) -> tuple[dict[str, Float64], dict[str, Float64]]:
+    """Turn splits of the reference's own rows into windows of ``n`` rows beside the whole reference.
+
+    A split of M rows into n' and M - n' differs in its means with variance (1/n' + 1/(M - n')) V; a window of n rows beside all M
+    of them differs with (1/n + 1/M) V. The difference is scaled by the root of the ratio and laid on the reference's mean, so
+    that no more rows are needed than there are, and no row is drawn twice.
+
+    Returns
+    -------
+    window, reference : sums by piece
+        ``window`` has a leading axis of draws, ``reference`` one of length 1.
+    """
+    inside, outside = draws.labelled["count"], draws.others["count"]
+    whole = inside + outside
+    scale = np.sqrt((1 / n + 1 / whole) / (1 / inside + 1 / outside))
+    window: dict[str, Float64] = {}
+    reference: dict[str, Float64] = {}
+    for name in draws.labelled:
+        total = (draws.labelled[name] + draws.others[name])[:1]
+        gap = draws.labelled[name] / inside - draws.others[name] / outside
+        window[name] = n * (total / whole[:1] + scale * gap)
+        reference[name] = total
+    window["count"] = np.full_like(inside, n)
+    for name in ("cells", "distances"):
+        if name in window:
+            window[name] = np.maximum(window[name], 0)
+    return window, reference

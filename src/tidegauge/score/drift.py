@@ -1,0 +1,54 @@
+"""The headline number: drift as if x per cent of the traffic had moved to a typical other cell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tidegauge.basis import Basis
+from tidegauge.records import Drift
+from tidegauge.score.mmd import mmd
+from tidegauge.score.parts import Float64, Sums, average, rows
+
+Z95 = 1.959964
+Z80 = 0.841621
+
+
+def drift_per_cent(basis: Basis, squared: Float64) -> Float64:
+    """Per cent of the traffic that an (unbiased) squared MMD stands for; keeps the sign, so that it is unbiased at zero.
+
+    The distance of mean embeddings is linear in the mixing share: MMD(P, (1 - e) P + e Q) = e MMD(P, Q). One hundred per cent
+    is what moving everything to a typical other cell would make, the basis's ``anchor``.
+    """
+    return 100 * np.sign(squared) * np.sqrt(np.abs(squared)) / basis.anchor
+
+
+def drift(basis: Basis, window: Sums, reference: Sums, null: Float64) -> Drift:
+    """The headline number with its 95 % interval.
+
+    Parameters
+    ----------
+    basis : Basis
+    window, reference : sums of one side each, no leading axis
+    null : float64 array, shape (draws,)
+        Squared MMD of unchanged data at the same sizes.
+
+    Notes
+    -----
+    The interval inverts the normal law of the squared MMD: at distance t its variance is the null's plus 4 t^2 s^2 (1/n + 1/m),
+    s^2 the variance of one row's feature along the observed direction.
+    """
+    squared = float(mmd(basis, window, reference))
+    gap = average(window, "features") - average(reference, "features")
+    unit = gap / max(float(np.linalg.norm(gap)), 1e-30)
+    along = float(unit @ (basis.feature_covariance.astype(np.float64) @ unit))
+    slope = 4 * along * float(1 / rows(window) + 1 / rows(reference))
+    base = float(null.var()) if len(null) > 1 else 0.0
+    grid = np.linspace(0, max(2 * np.sqrt(abs(squared)) + 6 * np.sqrt(slope) + 3 * base**0.25, 1e-9), 4001)
+    inside = np.abs(squared - float(null.mean()) - grid**2) <= Z95 * np.sqrt(base + slope * grid**2)
+    low, high = (float(grid[inside][0]), float(grid[inside][-1])) if inside.any() else (0.0, 0.0)
+    threshold = float(np.quantile(null, 0.95)) if len(null) else 0.0
+    found = grid[grid**2 - Z80 * np.sqrt(base + slope * grid**2) >= threshold]
+    detectable = float(found[0]) if len(found) else float(grid[-1])
+    scale = 100 / basis.anchor
+    value = float(drift_per_cent(basis, np.asarray(squared)))
+    return Drift(value, low * scale, high * scale, detectable * scale)

@@ -1,0 +1,30 @@
+"""Maximum mean discrepancy from random Fourier features, plain and whitened."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tidegauge.basis import Basis
+from tidegauge.score.parts import Float64, Sums, average, rows
+
+
+def mmd(basis: Basis, window: Sums, reference: Sums) -> Float64:
+    """Unbiased squared MMD (Gretton et al., 2012): may be negative on unchanged data."""
+    a, b = average(window, "features"), average(reference, "features")
+    squared = ((a - b) ** 2).sum(-1)
+    return squared - _noise(a, rows(window)) - _noise(b, rows(reference))
+
+
+def _noise(mean: Float64, n: Float64) -> Float64:
+    """What sampling adds to the squared length of a mean feature: every row's features have length 1."""
+    return (1 - (mean**2).sum(-1)) / np.maximum(n - 1, 1)
+
+
+def whitened_mmd(which: int, basis: Basis, window: Sums, reference: Sums) -> Float64:
+    """Squared distance of mean features after whitening by (covariance + lambda I)^(-1/2); ``which`` picks the lambda.
+
+    Not bias-corrected: its null mean is taken from draws at the same sizes.
+    """
+    delta = (average(window, "features") - average(reference, "features")).astype(np.float32)
+    white = delta @ basis.whiteners[which].T
+    return np.einsum("...i,...i->...", white, white).astype(np.float64)

@@ -1,0 +1,68 @@
+"""Scans: over all cells of all levels, the largest standardised change of traffic, or of spread.
+
+A scan over many small cells must not drown a change of a large one: half the multiscale penalty sqrt(2 (1 + log(1 / share)))
+of Dumbgen and Spokoiny (2001) comes off each cell's z.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import xlogy
+
+from tidegauge.basis import Basis
+from tidegauge.score.parts import Float64, Sums, cell_distances, cell_rows, rows
+
+PENALTY = 0.5
+FEWEST_MASS = 3
+FEWEST_SPREAD = 5
+
+
+def penalty(share: Float64) -> Float64:
+    """What comes off the z of a cell that holds ``share`` of all rows."""
+    return PENALTY * np.sqrt(2 * (1 - np.log(np.clip(share, 1e-9, 1))))
+
+
+def mass_z(basis: Basis, window: Sums, reference: Sums) -> Float64:
+    """Signed root of the deviance of every cell's share between both sides, (..., cells): positive where traffic was gained."""
+    a, b = (np.maximum(cell_rows(basis, s), 0) for s in (window, reference))
+    n, m = rows(window)[..., None], rows(reference)[..., None]
+    expected = (a + b) / (n + m)
+    deviance = 2 * (_term(a, n * expected) + _term(b, m * expected) + _term(n - a, n * (1 - expected)) + _term(m - b, m * (1 - expected)))
+    z = np.sign(a / n - b / m) * np.sqrt(np.maximum(deviance, 0))
+    return np.where(a + b >= FEWEST_MASS, z, 0.0)
+
+
+def _term(observed: Float64, expected: Float64) -> Float64:
+    return xlogy(observed, observed / np.maximum(expected, 1e-12))
+
+
+def mass_scan(basis: Basis, window: Sums, reference: Sums) -> Float64:
+    """Largest penalised |z| of a gain or loss of traffic."""
+    return penalised(mass_z(basis, window, reference), basis, window, reference).max(-1)
+
+
+def spread_z(basis: Basis, window: Sums, reference: Sums) -> Float64:
+    """Welch's z of the mean distance to the centre of every cell, (..., cells): positive where the cell grew wider."""
+    means, errors, enough = [], [], []
+    for sums in (window, reference):
+        n = cell_rows(basis, sums)
+        first, second = cell_distances(basis, sums)
+        safe = np.maximum(n, 1)
+        means.append(first / safe)
+        errors.append(second / safe - means[-1] ** 2)
+        enough.append(n >= FEWEST_SPREAD)
+    counts = [np.maximum(cell_rows(basis, s), 1) for s in (window, reference)]
+    pooled = np.maximum((counts[0] * errors[0] + counts[1] * errors[1]) / (counts[0] + counts[1]), 1e-30)
+    z = (means[0] - means[1]) / np.sqrt(pooled * (1 / counts[0] + 1 / counts[1]))
+    return np.where(enough[0] & enough[1], z, 0.0)
+
+
+def spread_scan(basis: Basis, window: Sums, reference: Sums) -> Float64:
+    """Largest penalised |z| of a change of spread."""
+    return penalised(spread_z(basis, window, reference), basis, window, reference).max(-1)
+
+
+def penalised(z: Float64, basis: Basis, window: Sums, reference: Sums) -> Float64:
+    """|z| less the penalty of the cell's share of all rows, (..., cells)."""
+    both = np.maximum(cell_rows(basis, window), 0) + np.maximum(cell_rows(basis, reference), 0)
+    return np.abs(z) - penalty(both / (rows(window) + rows(reference))[..., None])

@@ -225,7 +225,7 @@ def _codebook(y: Float32, p: Profile, seed: int) -> tuple[Float32, Int, Int, Flo
     squares = squared_distances(y, fine)
     leaf = squares.argmin(1)
     mass = np.bincount(leaf, minlength=len(fine)).astype(np.float64)
-    counts = (*(c for c in p.levels if c < len(fine)), len(fine))
+    counts = (*(c for c in p.levels if c <= len(fine) // 2), len(fine))
     levels = ward_levels(fine, mass, counts)
     levels[-1] = np.arange(len(fine))
     centres, ancestors, offset = [], [], 0

@@ -132,6 +132,9 @@ def admit(
     A row is set aside as ``null`` (no vector, or an empty one), ``width`` (other than `width`, or else than the most
     common width), ``nan``, ``inf``, ``overflow`` (finite, but beyond float32) or ``zero`` (zero in every dimension).
 
+    Returns a batch of float32 (admitted, d); admitted and rejected rows add up to n. Raises `DataError` where something
+    is no number or no time, or where a side column is not n long.
+
     Parameters
     ----------
     x : array-like of n rows
@@ -146,15 +149,6 @@ def admit(
         Each (n,) numbers or booleans, or (n, 2) numerators and denominators; a missing value has denominator 0.
     source, first_row : str and int
         Where the rows came from, and how many rows of it went before, for messages.
-
-    Returns
-    -------
-    Batch with ``x`` float32 of shape (admitted, d); admitted and rejected rows add up to n.
-
-    Raises
-    ------
-    DataError
-        Where something is no number, no time, or a side column is not n long.
 
     Examples
     --------
@@ -246,11 +240,22 @@ def head(batch: Batch, rows: int) -> Batch:
     >>> head(admit([[1.0], [2.0], [3.0]]), 2).rows
     2
     """
+    return pick(batch, slice(0, rows))
+
+
+def pick(batch: Batch, rows: npt.NDArray[np.int64] | slice) -> Batch:
+    """Return these admitted rows of a batch, in this order; its counts of rejected rows stay.
+
+    Examples
+    --------
+    >>> pick(admit([[1.0], [2.0], [3.0]]), np.array([2, 0])).x.ravel().tolist()
+    [3.0, 1.0]
+    """
     sides: dict[str, Any] = {name: getattr(batch, name) for name in _SIDES}
     return Batch(
-        x=batch.x[:rows],
-        **{name: None if values is None else values[:rows] for name, values in sides.items()},
-        outcomes={name: values[:rows] for name, values in batch.outcomes.items()},
+        x=batch.x[rows],
+        **{name: None if values is None else values[rows] for name, values in sides.items()},
+        outcomes={name: values[rows] for name, values in batch.outcomes.items()},
         rejected=batch.rejected,
         first_rejected=batch.first_rejected,
         source=batch.source,
@@ -311,6 +316,9 @@ def _to_numpy(x: Any) -> Array:
         array = np.asarray(x)
     except (ValueError, TypeError):
         array = _objects([_off_device(row) for row in x])
+    if array.dtype.kind in "US" and isinstance(x, Sequence) and array.ndim:
+        # One word among numbers makes numpy turn all into text; as objects, the row that holds it can be named.
+        return _objects(list(x))
     if array.dtype.name.startswith(("bfloat16", "float8")):
         return array.astype(np.float32)
     return array
@@ -372,7 +380,7 @@ def _from_pandas(x: Any, place: _Place) -> Array | Rows:
     if x.ndim == 2 and x.shape[1] == 1 and x.iloc[:, 0].dtype == object:
         x = x.iloc[:, 0]
     if x.ndim == 2:
-        return _stack({str(name): x.iloc[:, j] for j, name in enumerate(x.columns)}, place)
+        return _stack([(str(name), x.iloc[:, j]) for j, name in enumerate(x.columns)], place)
     arrow = _arrow_of_pandas(x)
     return _from_numpy(x.to_numpy(), place) if arrow is None else _from_arrow(arrow, place)
 
@@ -406,9 +414,10 @@ def _from_arrow(arrow: Any, place: _Place) -> Array | Rows:
     import pyarrow as pa
 
     if pa.types.is_struct(arrow.type):
-        columns = dict(zip((field.name for field in arrow.type), arrow.flatten(), strict=True))
-        only = next(iter(columns.values())) if len(columns) == 1 else None
-        return _stack(columns, place) if only is None or not _is_list(only.type) else _from_arrow(only, place)
+        columns = [(field.name, column) for field, column in zip(arrow.type, arrow.flatten(), strict=True)]
+        if len(columns) == 1 and _is_list(columns[0][1].type):
+            return _from_arrow(columns[0][1], place)
+        return _stack(columns, place)
     if _is_list(arrow.type):
         parts = [_from_lists(chunk, place) for chunk in arrow.chunks]
         return _join_rows(parts or [_from_lists(pa.array([], arrow.type), place)])
@@ -446,11 +455,11 @@ def _join_rows(parts: list[Array | Rows]) -> Array | Rows:
     return [row for part in parts for row in part]
 
 
-def _stack(columns: Mapping[str, Any], place: _Place) -> Array:
-    """One row per position, one dimension per column."""
+def _stack(columns: Sequence[tuple[str, Any]], place: _Place) -> Array:
+    """One row per position, one dimension per named column."""
     if not columns:
         raise DataError(place.source, got="a table without columns", want="one numeric column per dimension")
-    named = [(column, place.part(f"column {name}")) for name, column in columns.items()]
+    named = [(column, place.part(f"column {name}")) for name, column in columns]
     return np.stack([_numbers(column, at, boolean=False) for column, at in named], axis=1)
 
 
@@ -499,7 +508,7 @@ def _plain(column: Any) -> Array:
     if _is_pandas(column):
         return column.to_numpy()
     array = _to_numpy(column)
-    return np.asarray(column, dtype=object) if array.dtype.kind in "US" else array
+    return array.astype(object) if array.dtype.kind in "US" else array
 
 
 def _floats(values: Array, at: Callable[[int], str]) -> npt.NDArray[np.float64]:
@@ -577,15 +586,15 @@ def _most_common(lengths: npt.NDArray[np.int64]) -> int:
     return int(values[np.lexsort((first, -counts))[0]]) if len(values) else 0
 
 
+@np.errstate(over="ignore", under="ignore", invalid="ignore")
 def _faults(grid: Array, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8] | None:
     """A code for each row, or None where all are clean.
 
     One pass over clean data: a row's sum of squares is positive and finite unless the row is suspect, and only suspect
     rows are looked at closely.
     """
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        suspects = np.flatnonzero(~((squares > 0) & (squares < np.inf)))
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    suspects = np.flatnonzero(~((squares > 0) & (squares < np.inf)))
     if not len(suspects):
         return None
     given, small = grid[suspects], vectors[suspects]

@@ -276,11 +276,13 @@ CASES: dict[str, tuple[Callable[[Path], Path], Columns, str]] = {
         Columns(vector="x*"),
         r"a\.csv, row 3, column x1: got 'oops'",
     ),
-    "csv missing field": (
-        bad("a.csv", "x0,x1\n1,2\n3\n"),
+    "csv text dimension": (
+        bad("a.csv", "t,x0,x1\na,1,2\nb,3,oops\n"),
         Columns(),
-        r"a\.csv.*(row 2|Row #3|Expected 2 columns, got 1)",
+        r"a\.csv, row 2, column x1: got 'oops'",
     ),
+    "text dimension": (table(x0=[1.0], x1=["a"]), Columns(), r"a\.parquet, column x1: got no numbers, want .*as in x0"),
+    "csv missing field": (bad("a.csv", "x0,x1\n1,2\n3\n"), Columns(), r"a\.csv, row 2: got 1 fields, want 2"),
     "csv same names": (bad("a.csv", "x0,x0\n1,2\n"), Columns(), "same name: x0"),
     "csv bad list": (
         bad("a.csv", 'v\n"[1, 2]"\n"[1, oops]"\n'),
@@ -312,7 +314,11 @@ CASES: dict[str, tuple[Callable[[Path], Path], Columns, str]] = {
     "jsonl deep": (bad("a.jsonl", b'{"v":' + b"[" * 100_000), Columns(), "line 1: got malformed JSON"),
     "jsonl latin": (bad("a.jsonl", b'{"t": "\xe9", "v": [1]}'), Columns(), "line 1: got malformed JSON"),
     "jsonl blank": (bad("a.jsonl", "\n\n"), Columns(), r"a\.jsonl: got no rows"),
-    "jsonl text in list": (bad("a.jsonl", '{"v": [1, 2]}\n{"v": [1, "a"]}'), Columns(), r"a\.jsonl, row 2.*text"),
+    "jsonl text in list": (
+        bad("a.jsonl", '{"v": [1, 2]}\n{"v": [1, "a"]}'),
+        Columns(),
+        r"a\.jsonl, row 2, dimension 2: got 'a'",
+    ),
     "jsonl cut gzip": (cut(bad("a.jsonl.gz", gzip.compress(b'{"v": [1]}\n' * 9))), Columns(), r"a\.jsonl\.gz: got"),
     "jsonl no field": (bad("a.jsonl", '{"v": [1]}'), Columns(session="s"), "got no column s, want one of v"),
 }
@@ -337,7 +343,7 @@ def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path, monkeypatch
 def test_a_huge_member_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegauge.read.npy.MAX_READ_BYTES", 100)
     path = archived(x=np.asfortranarray(np.ones((100, 3))))(tmp_path)
-    with pytest.raises(DataError, match="array x: got 2400 bytes at once, want at most 100.*npy"):
+    with pytest.raises(DataError, match=r"array x: got 2400 bytes at once, want at most 100.*npy"):
         read_all(path)
     streamed = Files("a", [archived(x=np.ones((100, 3)))(tmp_path)], Columns())
     assert sum(batch.rows for batch in streamed.batches(4)) == 100
@@ -359,5 +365,5 @@ def test_an_error_of_ours_is_not_dressed_up(tmp_path: Path) -> None:
 
     with pytest.raises(AttributeError), failing("a.npy", "NumPy"):
         raise AttributeError
-    with pytest.raises(DataError, match="^x: got 1, want 2$"), failing("a.npy", "NumPy"):
+    with pytest.raises(DataError, match=r"^x: got 1, want 2$"), failing("a.npy", "NumPy"):
         raise DataError("x", got="1", want="2")

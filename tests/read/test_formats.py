@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from tidegauge.errors import DataError
 from tidegauge.gate import concat
 from tidegauge.read import open_source, read_all
 from tidegauge.records import Columns
@@ -208,6 +210,11 @@ def test_dimensions_can_be_named_by_a_pattern(name: str, tmp_path: Path) -> None
     np.testing.assert_array_equal(read_all(path, Columns(vector="dim_*")).x, x)
 
 
+def test_a_pattern_leaves_side_columns_out(tmp_path: Path) -> None:
+    pa.parquet.write_table(pa.table({"x0": [1.0], "x1": [2.0], "x_id": [3]}), tmp_path / "a.parquet")
+    assert read_all(tmp_path / "a.parquet", Columns(vector="x*", id="x_id")).width == 2
+
+
 @pytest.mark.parametrize("name", ["parquet list", "jsonl lists", "csv lists", "arrow file", "npz", "npy"])
 def test_bad_rows_are_counted_where_they_stand(name: str, tmp_path: Path) -> None:
     x = grid("f8")
@@ -299,3 +306,52 @@ def test_timestamps_of_any_unit(tmp_path: Path) -> None:
 def test_json_lines_with_nan_and_large_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"v": [NaN, 1]}\n{"v": [1e999, 1]}\n{"v": [1, 2]}\n{"v": [null, 2]}')
     assert read_all(tmp_path / "a.jsonl").rejected == {"nan": 2, "inf": 1}
+
+
+@pytest.mark.parametrize("early", [{"id": 7, "v": [1, 2], "y": 1}, {"id": "a", "v": [1, 2], "y": True}], ids=str)
+def test_later_json_lines_may_look_different(early: dict[str, Any], tmp_path: Path) -> None:
+    late = [{"id": "b", "v": [0.5, 2], "y": 0.25}, {"id": 8, "v": [0.5, 2], "extra": {"deep": []}}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, [early] * 300 + late)))
+    batch = read_all(path, Columns(vector="v", id="id", outcomes=("y",)))
+    assert batch.ids is not None
+    assert batch.ids[-3:].tolist() == [str(early["id"]), "b", "8"]
+    assert batch.outcomes["y"][-3:].tolist() == [[1, 1], [0.25, 1], [0, 0]]
+    assert batch.x[-1].tolist() == [0.5, 2]
+
+
+def test_json_lines_are_read_alike_by_both_parsers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = WRITERS["jsonl lists"](tmp_path / "a", grid("f8"), sides())
+    fast = read_all(path, SIDES)
+    monkeypatch.setattr("tidegauge.read.jsonl._parsed_fast", lambda block, schema: None)
+    slow = read_all(path, SIDES)
+    np.testing.assert_array_equal(fast.x, slow.x)
+    for name in ("ids", "texts", "times", "sessions", "segments"):
+        assert getattr(fast, name).tolist() == getattr(slow, name).tolist()
+    assert fast.outcomes["stars"].tolist() == slow.outcomes["stars"].tolist()
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"v": [1]} {"v": [1]}', b'{"v": [1],\n"z": 1}', b'{"v": [1], "t": "\xe9"}'], ids=str
+)
+def test_bad_json_after_the_sample_is_named(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"v": [1], "t": "a"}\n' * 300 + line)
+    with pytest.raises(DataError, match=r"a\.jsonl, line 301: got malformed JSON"):
+        read_all(path, Columns(text="t"))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("name", WRITERS)
+def test_damaged_bytes_are_read_or_refused_but_never_crash(name: str, seed: int, tmp_path: Path) -> None:
+    whole = WRITERS[name](tmp_path / "a", grid("f4"), {} if name == "npy" else sides())
+    random = np.random.default_rng(seed)
+    data = bytearray(whole.read_bytes())
+    for at in random.integers(len(data), size=1 + seed):
+        data[at] = random.integers(256)
+    if seed % 2:
+        del data[random.integers(1, len(data)) :]
+    whole.write_bytes(data)
+    with suppress(DataError):
+        batch = read_all(whole, Columns() if name == "npy" else SIDES)
+        assert np.isfinite(batch.x).all()

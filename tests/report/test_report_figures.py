@@ -61,8 +61,7 @@ def test_bytes_do_not_depend_on_the_persons_settings() -> None:
 
 def test_files_say_neither_when_nor_by_what_they_were_made() -> None:
     figure = figures.pc1_figure(drifted())
-    assert b"matplotlib" not in figures.svg(figure).lower().replace(b"matplotlib.org", b"")
-    assert b"dc:date" not in figures.svg(figure)
+    assert not {mark for mark in (b"dc:date", b"dc:creator", b"Matplotlib v") if mark in figures.svg(figure)}
     assert b"tEXt" not in figures.png(figure)
 
 

@@ -35,9 +35,7 @@ def p_values(statistics: Float64) -> Float64:
 
 
 def joint_p(p: Float64) -> tuple[float, Float64]:
-    """Joint p-value of several members' p-values, from the joint draws, by their harmonic mean (Wilson, 2019).
-
-    The harmonic mean follows the smallest p, as a minimum would, and gains where several members agree.
+    """Joint p-value of the smallest of several members' p-values, from the joint draws.
 
     Parameters
     ----------
@@ -47,12 +45,12 @@ def joint_p(p: Float64) -> tuple[float, Float64]:
     Returns
     -------
     joint : float
-        Share of rows whose mean is as small as row 0's, row 0 included: exact under exchangeability.
-    means : float64 array, shape (draws + 1,)
-        The harmonic mean of each row.
+        Share of rows whose smallest p is as small as row 0's, row 0 included: exact under exchangeability.
+    minima : float64 array, shape (draws + 1,)
+        The smallest p of each row.
     """
-    means = p.shape[1] / (1 / p).sum(axis=1)
-    return float((means <= means[0] * (1 + TIE)).mean()), means
+    minima = p.min(axis=1)
+    return float((minima <= minima[0] * (1 + TIE)).mean()), minima
 
 
 def wilson(successes: float, trials: float, z: float = 1.959964) -> tuple[float, float]:

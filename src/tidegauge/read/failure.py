@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
@@ -14,7 +15,18 @@ from tidegauge.errors import DataError
 
 _T = TypeVar("_T")
 
-_EXPECTED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile, csv.Error)
+_EXPECTED = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    csv.Error,
+    tokenize.TokenError,
+    SyntaxError,
+)
 
 
 @contextmanager

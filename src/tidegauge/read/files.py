@@ -68,10 +68,12 @@ class Files:
     @property
     def rows(self) -> int | None:
         """Number of rows in all files, admitted or not; None where one of them does not tell."""
-        total = self._first.rows
-        for path in self._paths[1:]:
-            more = open_file(path, self._columns).rows if total is not None else None
-            total = None if total is None or more is None else total + more
+        total = 0
+        for reader in self._readers():
+            rows = reader.rows
+            if rows is None:
+                return None
+            total += rows
         return total
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -83,8 +85,8 @@ class Files:
             raise UsageError("size", got=str(size), want="at least 1 row")
         first: Batch | None = None
         given = 0
-        for path in self._paths:
-            for batch in open_file(path, self._columns).batches(size):
+        for reader in self._readers():
+            for batch in reader.batches(size):
                 given += batch.rows + sum(batch.rejected.values())
                 if batch.rows:
                     first = first or batch
@@ -92,6 +94,11 @@ class Files:
                 yield batch
         if not given:
             raise DataError(self.source, got="no rows", want="at least one row")
+
+    def _readers(self) -> Iterator[Reader]:
+        yield self._first
+        for path in self._paths[1:]:
+            yield open_file(path, self._columns)
 
 
 def open_source(path: str | PathLike[str], columns: Columns | None = None) -> Files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tidegauge.read.failure import failing, guarded
+from tidegauge.read.failure import failing
 from tidegauge.read.table import Frame, TableReader, arrow_frames, arrow_kinds, resolve
 from tidegauge.records import Columns
 
@@ -25,6 +25,6 @@ def open_parquet(path: Path, columns: Columns) -> TableReader:
 
     def frames(size: int) -> Iterator[Frame]:
         stream = file.iter_batches(batch_size=size, columns=layout.names)
-        return arrow_frames(guarded(stream, source, "Parquet"), size, layout.names)
+        return arrow_frames(stream, layout, size, source=source, kind="Parquet")
 
     return TableReader(source, layout, frames, rows=file.metadata.num_rows)

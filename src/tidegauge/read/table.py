@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -12,6 +12,7 @@ import numpy as np
 
 from tidegauge.errors import DataError
 from tidegauge.gate import admit, as_numbers
+from tidegauge.read.failure import failing, guarded
 from tidegauge.records import Batch, Columns
 
 Kind = Literal["list", "number", "empty", "other"]
@@ -20,7 +21,7 @@ Kind = Literal["list", "number", "empty", "other"]
 Frame = Mapping[str, Any]
 """Some consecutive rows: column name to column of values, all of one length."""
 
-_NUMBERED = re.compile(r"(.*?)([0-9]+)\Z", re.DOTALL)
+_NUMBERED = re.compile(r"(.*?)[0-9]+\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,35 +142,48 @@ def resolve(kinds: Mapping[str, Kind], columns: Columns, source: str) -> Layout:
     return Layout(tuple(lists) or _dimensions(free, source), bool(lists), columns)
 
 
+def is_dimension(name: str, kinds: Mapping[str, Kind]) -> bool:
+    """Whether a column is named like one dimension among numeric ones: the same prefix, another number.
+
+    Examples
+    --------
+    >>> is_dimension("x1", {"x0": "number", "x1": "other"})
+    True
+    """
+    prefix = _prefix(name)
+    return prefix is not None and any(kind == "number" and _prefix(other) == prefix for other, kind in kinds.items())
+
+
 def arrow_kinds(schema: Any, source: str) -> dict[str, Kind]:
     """The kind of every column of a pyarrow schema.
 
     Raises `DataError` where two columns have the same name.
     """
-    names: list[str] = list(schema.names)
+    with failing(source, "table"):
+        names: list[str] = list(schema.names)
     if len(set(names)) < len(names):
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
         raise DataError(source, got=f"columns of the same name: {_listed(twice)}", want="every name once")
     return {field.name: _arrow_kind(field.type) for field in schema}
 
 
-def arrow_frames(stream: Iterator[Any], size: int, names: Sequence[str]) -> Iterator[Frame]:
-    """Cut and join Arrow record batches into frames of `size` rows (the last may have fewer)."""
+def arrow_frames(stream: Iterable[Any], layout: Layout, size: int, *, source: str, kind: str) -> Iterator[Frame]:
+    """Check Arrow record batches of a `kind` file, and cut and join them into frames of `size` rows, the last fewer."""
     import pyarrow as pa
 
     held: list[Any] = []
     missing = size
-    for record_batch in stream:
+    for record_batch in guarded(map(_validated, stream), source, kind):
         start = 0
         while start < record_batch.num_rows:
             piece = record_batch.slice(start, missing)
             held.append(piece)
             start, missing = start + piece.num_rows, missing - piece.num_rows
             if not missing:
-                yield _frame(pa.Table.from_batches(held), names)
+                yield _frame(pa.Table.from_batches(held), layout.names)
                 held, missing = [], size
     if held:
-        yield _frame(pa.Table.from_batches(held), names)
+        yield _frame(pa.Table.from_batches(held), layout.names)
 
 
 def natural(name: str) -> tuple[str | int, ...]:
@@ -181,6 +195,12 @@ def natural(name: str) -> tuple[str | int, ...]:
     ['part-9', 'part-10']
     """
     return tuple(int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", name)))
+
+
+def _validated(record_batch: Any) -> Any:
+    """Offsets and text come from outside: following bad ones would read memory that is not ours."""
+    record_batch.validate(full=True)
+    return record_batch
 
 
 def _frame(table: Any, names: Sequence[str]) -> Frame:
@@ -199,10 +219,14 @@ def _named_vector(wanted: str, kinds: Mapping[str, Kind], columns: Columns, sour
         if kinds[wanted] == "other":
             raise DataError(f"{source}, column {wanted}", got="neither lists nor numbers", want="vectors")
         return Layout((wanted,), kinds[wanted] == "list", columns)
-    names = [name for name, kind in kinds.items() if fnmatchcase(name, wanted) and kind in ("number", "empty")]
+    sides = side_names(columns)
+    matched: dict[str, Kind] = {
+        name: kind for name, kind in kinds.items() if fnmatchcase(name, wanted) and name not in sides
+    }
+    names = [name for name, kind in matched.items() if kind in ("number", "empty")]
     if not names:
         raise _no_column(wanted, kinds, source)
-    return Layout(tuple(sorted(names, key=natural)), False, columns)
+    return Layout(_ordered(names, matched, source), False, columns)
 
 
 def _dimensions(kinds: Mapping[str, Kind], source: str) -> tuple[str, ...]:
@@ -210,17 +234,31 @@ def _dimensions(kinds: Mapping[str, Kind], source: str) -> tuple[str, ...]:
     numbers = [name for name, kind in kinds.items() if kind in ("number", "empty")]
     groups: dict[str, list[str]] = {}
     for name in numbers:
-        match = _NUMBERED.match(name)
-        groups.setdefault(match[1] if match else name, []).append(name)
+        prefix = _prefix(name)
+        groups.setdefault(name if prefix is None else prefix, []).append(name)
     # An empty column can be a dimension that is missing throughout, but only beside others of its prefix.
     groups = {prefix: some for prefix, some in groups.items() if any(kinds[name] == "number" for name in some)}
     if len(groups) == 1:
         only = next(iter(groups.values()))
-        if len(only) > 1 or len(kinds) == 1 or _NUMBERED.match(only[0]):
-            return tuple(sorted(only, key=natural))
+        if len(only) > 1 or len(kinds) == 1 or _prefix(only[0]) is not None:
+            return _ordered(only, kinds, source)
     elif groups and len(numbers) == len(kinds) and all(len(names) == 1 for names in groups.values()):
         return tuple(numbers)
     raise _no_vectors(kinds, groups, source)
+
+
+def _prefix(name: str) -> str | None:
+    match = _NUMBERED.match(name)
+    return match[1] if match else None
+
+
+def _ordered(names: Sequence[str], kinds: Mapping[str, Kind], source: str) -> tuple[str, ...]:
+    """The dimensions in natural order; none may be left out because it does not hold numbers."""
+    for name, kind in kinds.items():
+        if kind not in ("number", "empty") and is_dimension(name, kinds):
+            want = f"numbers, as in {_listed(names)}"
+            raise DataError(f"{source}, column {name}", got="no numbers", want=want)
+    return tuple(sorted(names, key=natural))
 
 
 def _no_vectors(kinds: Mapping[str, Kind], groups: Mapping[str, Sequence[str]], source: str) -> DataError:

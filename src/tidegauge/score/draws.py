@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.basis import Basis, project
-from tidegauge.score.parts import Float64
+from tidegauge.score.parts import Float64, Sums
 from tidegauge.sketch.pieces import contributions
 
 CHUNK = 2048
@@ -50,12 +50,12 @@ def relabel(basis: Basis, x: Float32, labels: Bool, names: tuple[str, ...]) -> D
     return Draws(labelled, {name: total[name] - labelled[name] for name in labelled})
 
 
-def as_windows(draws: Draws, n: int) -> tuple[dict[str, Float64], dict[str, Float64]]:
+def as_windows(draws: Draws, n: int, reference: Sums) -> tuple[dict[str, Float64], dict[str, Float64]]:
     """Turn splits of the reference's own rows into windows of ``n`` rows beside the whole reference.
 
-    A split of M rows into n' and M - n' differs in its means with variance (1/n' + 1/(M - n')) V; a window of n rows beside all M
-    of them differs with (1/n + 1/M) V. The difference is scaled by the root of the ratio and laid on the reference's mean, so
-    that no more rows are needed than there are, and no row is drawn twice.
+    A split of M rows into n' and M - n' differs in its means with variance (1/n' + 1/(M - n')) V; a window of n rows beside a
+    reference of m differs with (1/n + 1/m) V. The difference is scaled by the root of the ratio and laid on the reference's mean,
+    so that no more rows are needed than there are, and no row is drawn twice.
 
     Returns
     -------
@@ -63,17 +63,15 @@ def as_windows(draws: Draws, n: int) -> tuple[dict[str, Float64], dict[str, Floa
         ``window`` has a leading axis of draws, ``reference`` one of length 1.
     """
     inside, outside = draws.labelled["count"], draws.others["count"]
-    whole = inside + outside
-    scale = np.sqrt((1 / n + 1 / whole) / (1 / inside + 1 / outside))
+    m = float(reference["count"][0])
+    scale = np.sqrt((1 / n + 1 / m) / (1 / inside + 1 / outside))
+    whole = {name: values[None] for name, values in reference.items()}
     window: dict[str, Float64] = {}
-    reference: dict[str, Float64] = {}
     for name in draws.labelled:
-        total = (draws.labelled[name] + draws.others[name])[:1]
         gap = draws.labelled[name] / inside - draws.others[name] / outside
-        window[name] = n * (total / whole[:1] + scale * gap)
-        reference[name] = total
+        window[name] = n * (whole[name] / m + scale * gap)
     window["count"] = np.full_like(inside, n)
     for name in ("cells", "distances"):
         if name in window:
             window[name] = np.maximum(window[name], 0)
-    return window, reference
+    return window, {name: whole[name] for name in draws.labelled}

@@ -34,10 +34,8 @@ def decide(observed: Float64, null: Float64, alpha: float) -> Decision:
     alpha : float
     """
     p = p_values(np.nan_to_num(np.concatenate([observed[None], null]), nan=-np.inf, neginf=-1e300))
-    joint, means = joint_p(p)
-    threshold = float(np.quantile(means, alpha))
-    rest = (p.shape[1] - 1) / 0.5
-    critical = 1 / max(p.shape[1] / threshold - rest, 1.0)
+    joint, minima = joint_p(p)
+    critical = float(np.quantile(minima, alpha, method="lower"))
     return Decision(joint, dict(zip(MEMBERS, p[0].tolist(), strict=True)), critical)
 
 

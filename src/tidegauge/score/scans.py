@@ -42,19 +42,17 @@ def mass_scan(basis: Basis, window: Sums, reference: Sums) -> Float64:
 
 
 def spread_z(basis: Basis, window: Sums, reference: Sums) -> Float64:
-    """Welch's z of the mean distance to the centre of every cell, (..., cells): positive where the cell grew wider."""
-    means, errors, enough = [], [], []
-    for sums in (window, reference):
-        n = cell_rows(basis, sums)
-        first, second = cell_distances(basis, sums)
-        safe = np.maximum(n, 1)
-        means.append(first / safe)
-        errors.append(second / safe - means[-1] ** 2)
-        enough.append(n >= FEWEST_SPREAD)
-    counts = [np.maximum(cell_rows(basis, s), 1) for s in (window, reference)]
-    pooled = np.maximum((counts[0] * errors[0] + counts[1] * errors[1]) / (counts[0] + counts[1]), 1e-30)
-    z = (means[0] - means[1]) / np.sqrt(pooled * (1 / counts[0] + 1 / counts[1]))
-    return np.where(enough[0] & enough[1], z, 0.0)
+    """Score test of the mean distance to the centre of every cell, (..., cells): positive where the cell grew wider.
+
+    The variance is that of both sides' rows together about their common mean: a few rows that happen to lie close cannot
+    inflate z, as they would with a variance of their own.
+    """
+    n, m = (cell_rows(basis, s) for s in (window, reference))
+    (sum1, square1), (sum0, square0) = cell_distances(basis, window), cell_distances(basis, reference)
+    a, b = np.maximum(n, 1), np.maximum(m, 1)
+    variance = (square1 + square0) / (a + b) - ((sum1 + sum0) / (a + b)) ** 2
+    z = (sum1 / a - sum0 / b) / np.sqrt(np.maximum(variance, 1e-30) * (1 / a + 1 / b))
+    return np.where((n >= FEWEST_SPREAD) & (m >= FEWEST_SPREAD), z, 0.0)
 
 
 def spread_scan(basis: Basis, window: Sums, reference: Sums) -> Float64:

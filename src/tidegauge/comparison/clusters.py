@@ -1,0 +1,128 @@
+"""New clusters: named on one half of the rows that may be shown, counted and tested on the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.comparison.evidence import Evidence, Shown
+from tidegauge.numeric.codebook import squared_distances
+from tidegauge.numeric.ranks import wilson
+from tidegauge.records import NewCluster
+
+Float32 = npt.NDArray[np.float32]
+Bool = npt.NDArray[np.bool_]
+Int = npt.NDArray[np.int64]
+
+MOST_ROWS = 3000
+MOST_CANDIDATES = 600
+NEIGHBOUR = 3
+FAR = 0.95
+FEWEST = 3
+EXAMPLES = 5
+MOST_CLUSTERS = 8
+ENRICHED = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ball:
+    """Where a new cluster lies: a centre (d,) and a squared radius."""
+
+    centre: Float32
+    square: float
+
+
+def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]:
+    """Groups of the window's rows that lie where the reference has almost nothing.
+
+    Rows of one half whose third neighbour among the reference's rows is farther than 95 % of those rows have it among themselves
+    are grouped by average linkage; each group's ball is then counted in the other half and in the reference, and kept where
+    a hypergeometric test, corrected for the number of groups, finds it in excess at ``alpha``.
+    """
+    from scipy.stats import hypergeom
+
+    rng = np.random.default_rng([seed, 5])
+    before, after = _some(e.shown_before, rng), _some(e.shown_after, rng)
+    if min(len(before.x), len(after.x)) < 20:
+        return ()
+    half = rng.permutation(int(after.group.max()) + 1)[after.group] % 2 == 0
+    balls = _groups(before.x, after.x[half], rng)
+    found: list[NewCluster] = []
+    fresh = after.x[~half]
+    n, m = len(fresh), len(before.x)
+    claimed = np.zeros(n, np.bool_)
+    for inside, ball in sorted(((_within(fresh, b), b) for b in balls), key=lambda pair: -int(pair[0].sum())):
+        k, old = int(inside.sum()), int(_within(before.x, ball).sum())
+        p = min(1.0, len(balls) * float(hypergeom.sf(k - 1, n + m, k + old, n))) if k else 1.0
+        if p <= alpha and k / n >= ENRICHED * old / m and (inside & claimed).sum() <= k / 2:
+            claimed |= inside
+            found.append(_cluster(e, after, ball, k, n, old / m, p))
+    found.sort(key=lambda c: -c.share)
+    return tuple(_renamed(c, i) for i, c in enumerate(found[:MOST_CLUSTERS]))
+
+
+def _some(shown: Shown, rng: np.random.Generator) -> Shown:
+    keep = np.sort(rng.permutation(len(shown.x))[:MOST_ROWS])
+    return Shown(shown.x[keep], shown.ids[keep], shown.texts[keep], shown.group[keep])
+
+
+def _neighbour(x: Float32, y: Float32, rank: int) -> Float32:
+    """Squared distance of each row of ``x`` to its ``rank``-th nearest row of ``y``."""
+    rank = min(rank, len(y)) - 1
+    parts = [np.partition(squared_distances(x[i : i + 512], y), rank, axis=1)[:, rank] for i in range(0, len(x), 512)]
+    return np.concatenate(parts)
+
+
+def _groups(before: Float32, half: Float32, rng: np.random.Generator) -> list[Ball]:
+    """Balls around groups of rows that are far from the reference and near each other."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    shift = before.mean(0)
+    before, half = before - shift, half - shift
+    own = _neighbour(before, before, NEIGHBOUR + 1)
+    far = np.flatnonzero(_neighbour(half, before, NEIGHBOUR) > np.quantile(own, FAR))
+    if len(far) < FEWEST:
+        return []
+    if len(far) > MOST_CANDIDATES:
+        far = rng.choice(far, MOST_CANDIDATES, replace=False)
+    reach = _typical_distance(before, rng)
+    label = fcluster(linkage(half[far], "average"), reach, "distance")
+    balls: list[Ball] = []
+    for name in np.unique(label):
+        rows = half[far[label == name]]
+        if len(rows) >= FEWEST:
+            centre = rows.mean(0)
+            square = squared_distances(rows, centre[None])[:, 0]
+            balls.append(Ball(centre + shift, float(np.quantile(square, 0.9)) * 1.1 * (1 + 1 / len(rows)) ** 2))
+    return balls
+
+
+def _typical_distance(before: Float32, rng: np.random.Generator) -> float:
+    """Lower-middle distance of two reference rows: closer than most pairs, farther than neighbours."""
+    some = before[rng.permutation(len(before))[:600]]
+    squares = squared_distances(some, some)
+    return float(np.sqrt(np.quantile(squares[np.triu_indices(len(some), 1)], 0.10)))
+
+
+def _within(x: Float32, ball: Ball) -> Bool:
+    return squared_distances(x - ball.centre, np.zeros((1, x.shape[1]), np.float32))[:, 0] <= ball.square
+
+
+def _cluster(e: Evidence, after: Shown, ball: Ball, k: int, n: int, before: float, p: float) -> NewCluster:
+    inside = np.flatnonzero(_within(after.x, ball))
+    near = inside[np.argsort(squared_distances(after.x[inside], ball.centre[None])[:, 0], kind="stable")]
+    plane = (after.x[inside] - e.basis.centre) @ e.axes
+    middle = plane.mean(0)
+    radius = float(np.quantile(np.sqrt(((plane - middle) ** 2).sum(1)), 0.9))
+    low, high = wilson(k, n)
+    examples = tuple(after.example(i) for i in near[:EXAMPLES])
+    rows = round(k / n * e.after.rows)
+    return NewCluster("", rows, k / n, low, high, before, p, (float(middle[0]), float(middle[1])), radius, examples)
+
+
+def _renamed(cluster: NewCluster, place: int) -> NewCluster:
+    from dataclasses import replace
+
+    return replace(cluster, name=f"new cluster {place + 1}")

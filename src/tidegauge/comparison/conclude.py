@@ -1,0 +1,133 @@
+"""From evidence to a verdict: the joint decision, the three answers, and one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tidegauge.basis import FAR_SHARES
+from tidegauge.comparison.clusters import new_clusters
+from tidegauge.comparison.evidence import Evidence
+from tidegauge.comparison.regions import changed_spread, changed_traffic, pointed_at, shift_in_sd
+from tidegauge.comparison.settings import Settings
+from tidegauge.comparison.view import view
+from tidegauge.comparison.wording import (
+    novelty_sentence,
+    share,
+    shift_sentence,
+    spread_sentence,
+    verdict_sentence,
+    what_next,
+)
+from tidegauge.records import Comparison, Drift, MeanShift, NewCluster, Novelty, Panel, Score, SpreadChange, Verdict
+from tidegauge.score.drift import drift
+from tidegauge.score.panel import Decision, decide, describe
+from tidegauge.score.parts import average, rows
+from tidegauge.score.registry import MEMBERS, evaluate
+from tidegauge.score.sample import domain_classifier, knn_kl
+
+FEWEST_ROWS = 30
+FEWEST_UNITS = 10
+LEAST_TELLING = 50.0
+TELLING = 25.0
+SAMPLE_ROWS = 2000
+
+
+def conclude(e: Evidence, settings: Settings) -> Comparison:
+    """Everything that one comparison says."""
+    null = np.stack([e.null[name] for name in MEMBERS], axis=1)
+    decision = decide(evaluate(MEMBERS, e.basis, e.window, e.reference), null, settings.alpha)
+    scores = (*describe(e.basis, e.window, e.reference, e.null), *_sample_scores(e, settings.seed))
+    headline = drift(e.basis, e.window, e.reference, e.null["mmd"])
+    needed = rows_needed(e, headline)
+    state = _state(decision, headline, needed, settings)
+    by_name = {s.name: s for s in scores}
+    found = state == "drift"
+    shift, spread = _mean_shift(e, by_name), _spread(e, by_name, settings.alpha if found else 0.0)
+    clusters = new_clusters(e, settings.alpha, settings.seed) if found else ()
+    novelty = _novelty(by_name, clusters)
+    gained, lost = changed_traffic(e, settings.alpha) if found else ((), ())
+    sentence = verdict_sentence(state, headline, decision, settings, shift, spread, novelty, needed, gained, lost, e)
+    notes = (*e.notes, *_notes(e, headline, decision, settings))
+    verdict = Verdict(state, sentence, notes, what_next(state, shift, novelty, e), needed if state == "insufficient data" else None)
+    panel = Panel(decision.p, settings.alpha, decision.members, decision.critical, len(null), e.unit, e.units)
+    return Comparison(
+        verdict, headline, panel, scores, shift, spread, novelty, gained, lost, e.outcomes, e.before, e.after,
+        view(e, settings.seed), e.door, e.basis.width, settings.seed, settings.min_effect, e.basis.profile,
+        e.reference_hash, e.model_id,
+    )  # fmt: skip
+
+
+def _state(decision: Decision, headline: Drift, needed: int | None, settings: Settings):
+    if needed is not None and decision.p > settings.alpha:
+        return "insufficient data"
+    effect = max(headline.value, 0.0)
+    return "drift" if decision.p <= settings.alpha and effect >= settings.min_effect else "no drift"
+
+
+def rows_needed(e: Evidence, headline: Drift) -> int | None:
+    """Rows wanted on each side where these are too few to tell, else None.
+
+    Too few: under 30 rows or ten independent units on a side, or so much noise that half the traffic could move unseen. The
+    answer is the number at which a quarter would be found, by the law that noise falls with the square root of n.
+    """
+    smaller = int(min(rows(e.window), rows(e.reference)))
+    if smaller >= FEWEST_ROWS and e.smallest_units >= FEWEST_UNITS and headline.detectable <= LEAST_TELLING:
+        return None
+    by_noise = smaller * (headline.detectable / TELLING) ** 2
+    by_units = smaller * FEWEST_UNITS / max(e.smallest_units, 1)
+    return int(np.ceil(max(by_noise, by_units, FEWEST_ROWS) / 10) * 10)
+
+
+def _sample_scores(e: Evidence, seed: int) -> tuple[Score, ...]:
+    sides = []
+    for i, shown in enumerate((e.shown_before, e.shown_after)):
+        keep = np.sort(np.random.default_rng([seed, 7, i]).permutation(len(shown.x))[:SAMPLE_ROWS])
+        y = (shown.x[keep] - e.basis.centre) @ e.basis.axes / e.basis.deviations.astype(np.float32)
+        sides.append((y, np.unique(shown.group[keep], return_inverse=True)[1] if len(keep) else shown.group[keep]))
+    (before, groups_before), (after, groups_after) = sides
+    return domain_classifier(before, after, groups_before, groups_after, seed), knn_kl(before, after, seed)
+
+
+def _mean_shift(e: Evidence, scores: dict[str, Score]) -> MeanShift:
+    gap = average(e.window, "mean")[:-1] - average(e.reference, "mean")[:-1]
+    sd, p = shift_in_sd(e, gap), scores["mean_shift"].p
+    towards, away = pointed_at(e, gap) if p <= 0.05 else ((), ())
+    return MeanShift(sd, p, towards, away, shift_sentence(sd, p, towards))
+
+
+def _spread(e: Evidence, scores: dict[str, Score], alpha: float) -> SpreadChange:
+    overall = scores["spread"]
+    ratio = float(np.exp(overall.value - overall.null_mean)) if not overall.refused else float("nan")
+    where = changed_spread(e, alpha) if alpha else ()
+    return SpreadChange(ratio, overall.p, where, spread_sentence(ratio, overall.p, where))
+
+
+def _novelty(scores: dict[str, Score], clusters: tuple[NewCluster, ...]) -> Novelty:
+    """Excess beyond the threshold that shows most of it, scaled to the share of newcomers that would make it."""
+    excess = max(0.0, *(scores[f"novel_{round(100 * q)}"].effect / 100 for q in FAR_SHARES if not scores[f"novel_{round(100 * q)}"].refused))
+    p = scores["novelty"].p
+    return Novelty(excess, p, clusters, novelty_sentence(excess, p, clusters))
+
+
+def _notes(e: Evidence, headline: Drift, decision: Decision, settings: Settings) -> tuple[str, ...]:
+    notes: list[str] = []
+    for side in (e.before, e.after):
+        lost = sum(side.rejected.values())
+        if lost:
+            reasons = ", ".join(f"{n} {reason} (first: {side.first_rejected.get(reason, '?')})" for reason, n in side.rejected.items())
+            notes.append(f"{lost} rows of {side.label} were set aside: {reasons}.")
+        if side.duplicates > 0.01 * side.rows:
+            notes.append(f"About {share(side.duplicates / side.rows)} of the rows of {side.label} repeat an earlier vector exactly; repeats make p too small if they are retries.")
+    if e.basis.variance > 0 and e.explained[0] > 0.8 and e.basis.width > 2:
+        notes.append(f"One direction carries {share(e.explained[0])} of the reference's variance; unwhitened scores see little else.")
+    if decision.p <= settings.alpha and max(headline.value, 0) < settings.min_effect:
+        notes.append(f"The change is beyond chance (p = {decision.p:.3g}) but smaller than the smallest effect of interest, {settings.min_effect:g} %.")
+    return tuple(notes)
+
+
+def relabelled(comparison: Comparison, before: str, after: str) -> Comparison:
+    """The same comparison with other names for the sides."""
+    sides = (replace(comparison.before, label=before), replace(comparison.after, label=after))
+    return replace(comparison, before=sides[0], after=sides[1])

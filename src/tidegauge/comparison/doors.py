@@ -1,0 +1,247 @@
+"""The two doors: two samples that both fit in memory, and a sketch under a frozen reference. Same scores, same report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.basis import Basis
+from tidegauge.comparison.conclude import conclude
+from tidegauge.comparison.evidence import Evidence, Shown
+from tidegauge.comparison.outcomes import changes, totals
+from tidegauge.comparison.settings import Settings
+from tidegauge.comparison.two_samples import Pooled, pool
+from tidegauge.errors import DataError, MismatchError
+from tidegauge.gate import pick
+from tidegauge.numeric.permutation import blocks
+from tidegauge.numeric.principal import principal_components
+from tidegauge.records import Batch, Comparison, Side
+from tidegauge.reference import Reference
+from tidegauge.reference.calibration import DIAGNOSTIC_DRAWS, FEWER, FULL
+from tidegauge.reference.reference import as_batch, block_length, in_time_order, units_of
+from tidegauge.score.draws import relabel
+from tidegauge.score.parts import Float64
+from tidegauge.score.registry import evaluate, pieces_of
+from tidegauge.sketch.hashing import content_hash
+from tidegauge.sketch.pieces import with_coarse
+from tidegauge.sketch.samples import Sample
+from tidegauge.sketch.sketch import Sketch, sample_rows
+
+Float32 = npt.NDArray[np.float32]
+Int = npt.NDArray[np.int64]
+
+MOST_ROWS = 40_000
+FEWEST_ROWS = 2
+PICTURE_ROWS = 5_000
+
+
+def compare(
+    before: Any,
+    after: Any,
+    *,
+    alpha: float = 0.05,
+    min_effect: float = 0.0,
+    seed: int = 0,
+    exchangeable: bool = False,
+) -> Comparison:
+    """Did the vectors drift between two samples, how, and by how much?
+
+    Parameters
+    ----------
+    before, after : Batch, iterable of Batch, or array-like of shape (n, d)
+        Anything array-like: numpy, torch, lists, columns of pandas, polars or pyarrow. A ``Batch`` brings ids, texts, sessions,
+        times and outcomes along.
+    alpha : float
+        Share of unchanged comparisons that may be called drift: exact, by permutation.
+    min_effect : float
+        Smallest drift of interest, in per cent of the traffic.
+    seed : int
+        The same seed gives the same answer.
+    exchangeable : bool
+        Declares that the order of the rows means nothing; otherwise rows that depend on those before them are permuted in
+        blocks.
+
+    Raises
+    ------
+    DataError, MismatchError, UsageError
+        Where the input cannot be compared; each says what to do.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> result = compare(rng.standard_normal((300, 8)), rng.standard_normal((200, 8)) + 0.5)
+    >>> result.verdict.state, result.panel.p
+    ('drift', 0.001)
+    """
+    settings = Settings(alpha, min_effect, seed, exchangeable)
+    sides = [in_time_order(as_batch(x)) for x in (before, after)]
+    _check(sides[0], sides[1])
+    seen = [_some(b, seed) for b in sides]
+    units, unit, notes = _units(seen[0], seen[1], exchangeable)
+    pooled = pool(seen[0].x, seen[1].x, units, seed=seed)
+    notes = (*(_cut_note(b, s) for b, s in zip(sides, seen, strict=True) if s.rows < b.rows), *notes)
+    return conclude(_pooled_evidence(sides, seen, pooled, units, unit, notes, seed), settings)
+
+
+def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effect: float = 0.0) -> Comparison:
+    """Has the window drifted from a frozen reference? Costs the same for a thousand vectors as for a billion.
+
+    Parameters
+    ----------
+    reference : Reference
+    sketch : Sketch
+        Made under this reference.
+    alpha, min_effect : float
+        As for ``compare``. The level holds on average over references of this size; see ``docs/verdict.md``.
+
+    Raises
+    ------
+    MismatchError
+        Where the sketch was made under another reference.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).standard_normal((700, 8))
+    >>> reference = Reference.fit(rows[:500])
+    >>> score(reference, reference.sketch(rows[500:])).door
+    'frozen reference'
+    """
+    settings = Settings(alpha, min_effect, reference.seed)
+    if sketch.reference != reference.hash:
+        raise MismatchError(
+            "score", got=f"a sketch made under reference {sketch.reference[:12]}", want=f"reference {reference.hash[:12]}",
+            hint="Sketch the window under this reference",
+        )  # fmt: skip
+    if not sketch.rows:
+        raise DataError(sketch.source or "sketch", got="no rows", want="at least one row")
+    return conclude(_frozen_evidence(reference, sketch), settings)
+
+
+def _check(before: Batch, after: Batch) -> None:
+    for batch in (before, after):
+        if batch.rows < FEWEST_ROWS:
+            raise DataError(batch.source, got=f"{batch.rows} usable row{'s' * (batch.rows != 1)}", want=f"at least {FEWEST_ROWS}")
+    if before.width != after.width:
+        raise MismatchError(after.source, got=f"vectors of width {after.width}", want=f"width {before.width}, as in {before.source}")
+    if (before.x == before.x[0]).all() and (after.x == before.x[0]).all():
+        raise DataError(f"{before.source} and {after.source}", got="one vector, repeated", want="rows that differ")
+
+
+def _some(batch: Batch, seed: int) -> Batch:
+    """At most MOST_ROWS rows: a random choice where rows stand alone, else the first of them, whole sessions or blocks."""
+    if batch.rows <= MOST_ROWS:
+        return batch
+    if batch.sessions is None and block_length(batch.x) == 1:
+        return pick(batch, np.sort(np.random.default_rng([seed, 8]).choice(batch.rows, MOST_ROWS, replace=False)))
+    return pick(batch, slice(0, MOST_ROWS))
+
+
+def _cut_note(batch: Batch, seen: Batch) -> str:
+    return f"The decision used {seen.rows} of the {batch.rows} rows of {batch.source}; fit a reference to use them all."
+
+
+def _units(before: Batch, after: Batch, exchangeable: bool) -> tuple[Int, str, tuple[str, ...]]:
+    """What swaps sides as a whole, over both sides, its name, and what to say about it."""
+    if (before.sessions is None) == (after.sessions is None) and before.sessions is not None:
+        parts = [units_of(b, exchangeable=exchangeable)[0] for b in (before, after)]
+        return np.concatenate([parts[0], parts[1] + parts[0].max() + 1]), "session", ("Decided session by session.",)
+    length = 1 if exchangeable else max(block_length(before.x), block_length(after.x))
+    if length == 1:
+        return np.arange(before.rows + after.rows), "row", ()
+    parts = [blocks(b.rows, min(length, b.rows)) for b in (before, after)]
+    note = (
+        f"Successive rows resemble each other, so that they were permuted in blocks of {length}, which costs power. "
+        "If the order of the rows means nothing, say --exchangeable; if they belong to sessions, name the session column."
+    )
+    return np.concatenate([parts[0], parts[1] + parts[0].max() + 1]), f"block of {length} rows", (note,)
+
+
+def _pooled_evidence(
+    sides: list[Batch], seen: list[Batch], pooled: Pooled, units: Int, unit: str, notes: tuple[str, ...], seed: int
+) -> Evidence:
+    basis, first = pooled.basis, pooled.labels[: DIAGNOSTIC_DRAWS + 1]
+    rest = relabel(basis, pooled.x, first, pieces_of(FEWER))
+    null = _columns(FULL, evaluate(FULL, basis, pooled.draws.labelled, pooled.draws.others)[1:])
+    null |= _columns(FEWER, evaluate(FEWER, basis, rest.labelled, rest.others)[1:])
+    window = {n: s[0] for n, s in (rest.labelled | pooled.draws.labelled).items()}
+    reference = {n: s[0] for n, s in (rest.others | pooled.draws.others).items()}
+    axes, explained = _picture_axes(seen[0].x, seed)
+    count = [len(np.unique(u)) for u in (units[: seen[0].rows], units[seen[0].rows :])]
+    return Evidence(
+        "two samples", basis, window, reference, null, _side(sides[0], "before"), _side(sides[1], "after"),
+        _shown(seen[0], units[: seen[0].rows]), _shown(seen[1], units[seen[0].rows :]), axes, explained,
+        changes(totals(sides[0].outcomes), totals(sides[1].outcomes)), unit, sum(count), min(count), notes,
+    )  # fmt: skip
+
+
+def _columns(names: tuple[str, ...], values: Float64) -> dict[str, Float64]:
+    return {name: values[:, j] for j, name in enumerate(names)}
+
+
+def _side(batch: Batch, label: str) -> Side:
+    duplicates = batch.rows - len(np.unique(content_hash(batch.x)))
+    times = (None, None) if batch.times is None or not batch.rows else (float(batch.times.min()), float(batch.times.max()))
+    return Side(label, batch.source, batch.rows, dict(batch.rejected), dict(batch.first_rejected), duplicates, *times)
+
+
+def _shown(batch: Batch, units: Int) -> Shown:
+    ids = batch.ids if batch.ids is not None else np.array([f"row {i + 1}" for i in range(batch.rows)])
+    texts = batch.texts if batch.texts is not None else np.full(batch.rows, "", np.str_)
+    return Shown(batch.x, ids, texts, np.unique(units, return_inverse=True)[1].astype(np.int64))
+
+
+def _picture_axes(x: Float32, seed: int) -> tuple[Float32, tuple[float, float]]:
+    """The reference's own first two axes (d, 2) and their shares of its variance."""
+    some = x if len(x) <= PICTURE_ROWS else x[np.random.default_rng([seed, 9]).choice(len(x), PICTURE_ROWS, replace=False)]
+    y = some - some.mean(0)
+    total = float(np.einsum("ij,ij->", y, y, dtype=np.float64) / len(y))
+    axes, variances = principal_components(y, 2)
+    return _padded(axes, variances / max(total, 1e-30))
+
+
+def _padded(axes: Float32, shares: Float64) -> tuple[Float32, tuple[float, float]]:
+    whole = np.zeros((axes.shape[0], 2), np.float32)
+    whole[:, : axes.shape[1]] = axes[:, :2]
+    first, second = (*(float(s) for s in shares[:2]), 0.0, 0.0)[:2]
+    return whole, (first, second)
+
+
+def _frozen_evidence(reference: Reference, sketch: Sketch) -> Evidence:
+    basis, calibration = reference.basis, reference.calibration
+    axes, explained = _padded(basis.axes[:, :2], basis.deviations[:2] ** 2 / max(basis.variance, 1e-30))
+    units = max(1, round(sketch.rows * calibration.units / calibration.rows)) if calibration.unit != "row" else sketch.rows
+    sums = [with_coarse(basis, s.sums) for s in (sketch, reference.base)]
+    outcomes = [_cell_totals(basis, s) for s in (reference.base, sketch)]
+    return Evidence(
+        "frozen reference", basis, sums[0], sums[1], calibration.null(sketch.rows),
+        replace(reference.base.side("reference"), rows=reference.base.rows), sketch.side("window"),
+        _shown_sample(basis, reference.base.uniform), _shown_sample(basis, sketch.uniform), axes, explained,
+        changes(outcomes[0], outcomes[1]), calibration.unit, calibration.units + units, min(calibration.units, units),
+        _frozen_notes(reference, sketch), reference.hash, reference.model_id,
+    )  # fmt: skip
+
+
+def _cell_totals(basis: Basis, sketch: Sketch) -> dict[str, tuple[float, float, float]]:
+    """Totals of the outcomes over the fine cells, ordinary and novel."""
+    fine = np.concatenate([basis.fine, basis.fine + len(basis.centres)])
+    sums = {name: values[:, fine].sum(1) for name, values in sketch.outcomes.items()}
+    return {name: (float(s[0]), float(s[1]), float(s[1])) for name, s in sums.items()}
+
+
+def _shown_sample(basis: Basis, sample: Sample) -> Shown:
+    return Shown(sample_rows(basis, sample), sample.ids, sample.texts, np.arange(len(sample.x)))
+
+
+def _frozen_notes(reference: Reference, sketch: Sketch) -> tuple[str, ...]:
+    calibration = reference.calibration
+    notes = ["Provisional: calibrated for sampling noise only; how much weeks differ by themselves is not known yet."]
+    if calibration.unit != "row":
+        notes.append(f"Calibrated {calibration.unit} by {calibration.unit}, as the reference's rows depend on each other.")
+    if sketch.rows > calibration.rows:
+        notes.append(f"The window ({sketch.rows} rows) is larger than the reference's {calibration.rows}: the reference limits the answer.")
+    if not len(sketch.uniform.x) or not len(reference.base.uniform.x):
+        notes.append("No rows were kept, so that there are no examples, no named clusters and no points in the pictures.")
+    return tuple(notes)

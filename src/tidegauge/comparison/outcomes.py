@@ -1,0 +1,42 @@
+"""Outcomes on both sides: rates and their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.records import OutcomeChange
+
+Float64 = npt.NDArray[np.float64]
+Totals = Mapping[str, tuple[float, float, float]]
+
+Z95 = 1.959964
+
+
+def totals(outcomes: Mapping[str, Float64]) -> dict[str, tuple[float, float, float]]:
+    """Numerator, denominator and rows that had it, per outcome, from (n, 2) arrays."""
+    return {n: (float(v[:, 0].sum()), float(v[:, 1].sum()), float((v[:, 1] > 0).sum())) for n, v in outcomes.items()}
+
+
+def changes(before: Totals, after: Totals) -> tuple[OutcomeChange, ...]:
+    """Difference of rates with a 95 % interval (Agresti and Caffo, 2000), for outcomes that both sides have.
+
+    The interval takes rows as independent and rates as shares; for other outcomes it is NaN.
+    """
+    out = []
+    for name in (n for n in before if n in after):
+        (s0, d0, n0), (s1, d1, n1) = before[name], after[name]
+        r0, r1 = (s / d if d > 0 else float("nan") for s, d in ((s0, d0), (s1, d1)))
+        low, high = _interval(s0, d0, s1, d1)
+        out.append(OutcomeChange(name, r0, r1, r1 - r0, low, high, int(n0), int(n1)))
+    return tuple(out)
+
+
+def _interval(s0: float, d0: float, s1: float, d1: float) -> tuple[float, float]:
+    if not (0 <= s0 <= d0 and 0 <= s1 <= d1 and d0 > 0 and d1 > 0):
+        return float("nan"), float("nan")
+    p0, p1 = (s0 + 1) / (d0 + 2), (s1 + 1) / (d1 + 2)
+    half = Z95 * np.sqrt(p0 * (1 - p0) / (d0 + 2) + p1 * (1 - p1) / (d1 + 2))
+    return float(p1 - p0 - half), float(p1 - p0 + half)

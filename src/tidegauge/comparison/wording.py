@@ -1,0 +1,142 @@
+"""Sentences: what a person reads first. Numbers here are the ones of the records, rounded for reading."""
+
+from __future__ import annotations
+
+import math
+
+from tidegauge.comparison.evidence import Evidence
+from tidegauge.comparison.settings import Settings
+from tidegauge.records import Drift, MeanShift, NewCluster, Novelty, Region, SpreadChange
+from tidegauge.score.panel import Decision
+
+CLEAR = 0.05
+NOTABLE = 0.01
+
+
+def share(fraction: float) -> str:
+    """A fraction as per cent.
+
+    Examples
+    --------
+    >>> share(0.123), share(0.0123), share(0.0)
+    ('12 %', '1.2 %', '0 %')
+    """
+    value = 100 * fraction
+    return f"{value:.0f} %" if value == 0 or abs(value) >= 9.95 else f"{value:.1f} %"
+
+
+def p_text(p: float) -> str:
+    """A p-value.
+
+    Examples
+    --------
+    >>> p_text(0.0314), p_text(0.001), p_text(0.6)
+    ('p = 0.031', 'p = 0.001', 'p = 0.60')
+    """
+    return f"p = {p:.2f}" if p >= 0.1 else f"p = {p:.3f}"
+
+
+def named(regions: tuple[Region, ...]) -> str:
+    """Regions by the row nearest to their centre."""
+    names = []
+    for region in regions:
+        first = region.examples[0] if region.examples else None
+        names.append(f"“{clip(first.text)}”" if first and first.text else f"{region.cell}{f' (near {first.id})' if first else ''}")
+    return " and ".join(names)
+
+
+def clip(text: str, most: int = 48) -> str:
+    """A text short enough for a sentence."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
+
+
+def shift_sentence(sd: float, p: float, towards: tuple[Region, ...]) -> str:
+    """Did the mean shift?"""
+    if math.isnan(p) or p > CLEAR:
+        return "The mean did not shift beyond chance."
+    to = f", towards {named(towards)}" if towards else ""
+    return f"The mean shifted by {sd:.2f} sd along its direction ({p_text(p)}){to}."
+
+
+def spread_sentence(ratio: float, p: float, where: tuple[Region, ...]) -> str:
+    """Did the spread change?"""
+    if math.isnan(p) or (p > CLEAR and not where):
+        return "The spread did not change beyond chance."
+    wider = [r for r in where if r.spread_ratio > 1]
+    parts = []
+    if p <= CLEAR:
+        parts.append(f"the overall standard deviation is {abs(100 * (ratio - 1)):.1f} % {'larger' if ratio > 1 else 'smaller'} ({p_text(p)})")
+    if where:
+        most = where[0]
+        more = f"{len(where)} region{'s' if len(where) > 1 else ''} changed width, {len(wider)} of them wider"
+        parts.append(f"{more}; most of all {named((most,))}, by {abs(100 * (most.spread_ratio - 1)):.0f} %")
+    text = "; ".join(parts)
+    return f"The spread changed: {text}."
+
+
+def novelty_sentence(excess: float, p: float, clusters: tuple[NewCluster, ...]) -> str:
+    """Did new clusters emerge?"""
+    if clusters:
+        total = share(sum(c.share for c in clusters))
+        listed = ", ".join(f"{clip(c.examples[0].text) if c.examples and c.examples[0].text else c.name} ({share(c.share)})" for c in clusters[:3])
+        noun = "new cluster holds" if len(clusters) == 1 else "new clusters hold"
+        return f"{len(clusters)} {noun} {total} of the traffic: {listed}{', …' if len(clusters) > 3 else ''}."
+    if p <= CLEAR:
+        return f"No compact new cluster, but {share(excess)} more of the rows than before lie far from everything known ({p_text(p)})."
+    return "No new clusters: no more rows than before lie far from everything known."
+
+
+def verdict_sentence(
+    state: str, drift: Drift, decision: Decision, settings: Settings, shift: MeanShift, spread: SpreadChange, novelty: Novelty,
+    needed: int | None, gained: tuple[Region, ...], lost: tuple[Region, ...], e: Evidence,
+) -> str:  # fmt: skip
+    """The one sentence."""
+    if state == "insufficient data":
+        smaller = min(e.before.rows, e.after.rows)
+        return f"Insufficient data: {smaller} rows on the smaller side cannot tell; about {needed} are needed on each side."
+    if state == "no drift":
+        seen = f"a drift of {drift.detectable:.1f} % of the traffic would have been found four times in five"
+        return f"No drift found ({p_text(decision.p)}); {seen}."
+    size = f"as if {max(drift.value, 0):.1f} % of the traffic had moved (95 % interval {drift.low:.1f} to {drift.high:.1f} %)"
+    return f"Drift: {size}; {p_text(decision.p)}. {_mainly(decision, settings, shift, spread, novelty, gained, lost)}"
+
+
+def _mainly(
+    decision: Decision, settings: Settings, shift: MeanShift, spread: SpreadChange, novelty: Novelty,
+    gained: tuple[Region, ...], lost: tuple[Region, ...],
+) -> str:  # fmt: skip
+    """What kind of drift it is, by what stands out."""
+    kinds = []
+    if novelty.clusters:
+        kinds.append(f"{len(novelty.clusters)} new cluster{'s' if len(novelty.clusters) > 1 else ''} ({share(novelty.share)} of the traffic)")
+    elif decision.members["novelty"] <= settings.alpha:
+        kinds.append("rows far from everything known")
+    if shift.p <= NOTABLE:
+        kinds.append(f"the mean shifted by {shift.sd:.2f} sd")
+    if spread.p <= NOTABLE or spread.where:
+        kinds.append("the spread changed")
+    if gained or lost:
+        kinds.append(f"{len(gained)} regions gained and {len(lost)} lost traffic")
+    if not kinds:
+        kinds.append("a change of shape in small directions")
+    return f"What changed: {'; '.join(kinds)}."
+
+
+def what_next(state: str, shift: MeanShift, novelty: Novelty, e: Evidence) -> tuple[str, ...]:
+    """What to do about it."""
+    if state == "insufficient data":
+        return ("Collect more rows, or compare longer windows.",)
+    if state == "no drift":
+        return ("Nothing to do. If a product metric fell all the same, look at the index, the ranker and the last release.",)
+    steps = []
+    if novelty.clusters:
+        steps.append("Read the examples of the new clusters; check whether the index covers them.")
+    if shift.p <= NOTABLE and shift.sd > 1 and not novelty.clusters:
+        steps.append("A large shift of everything at once often is a new embedding model or preprocessor: check its version first.")
+    if not e.outcomes:
+        steps.append("Drift alone does not tell harm: name an outcome (for example success or clicked) to see whether it suffers.")
+    else:
+        steps.append("Compare the outcomes before and after below; drift is harmful only where one of them suffers.")
+    steps.append("If the change is wanted and permanent, fit a new reference; tidegauge never does that by itself.")
+    return tuple(steps)

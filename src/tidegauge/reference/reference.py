@@ -1,0 +1,269 @@
+"""The reference: the frozen, hash-named artefact that says what is normal."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.basis import Basis, fit_basis, project, with_thresholds
+from tidegauge.errors import ArtefactError, DataError, MismatchError
+from tidegauge.gate import admit, concat, pick
+from tidegauge.numeric.permutation import FEWEST_BLOCKS, blocks, serial_dependence
+from tidegauge.records import Batch
+from tidegauge.reference.calibration import MOST_ROWS, Calibration, calibrate
+from tidegauge.sketch.codec import MOST_BYTES, REFERENCE, decode_sketch, encode_sketch, pack, unpack
+from tidegauge.sketch.pieces import with_coarse
+from tidegauge.sketch.sketch import Sketch
+
+Int = npt.NDArray[np.int64]
+
+FIT_SHARE = 0.4
+MOST_FIT_ROWS = 20_000
+FEWEST_ROWS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What is normal: transforms, the sums of the reference's rows, and what unchanged data does at every window size.
+
+    Never updated in place, never rolled on by itself. ``model_id`` names the embedding model; two ids are never compared.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).standard_normal((600, 8)).astype(np.float32)
+    >>> reference = Reference.fit(rows)
+    >>> sketch = reference.sketch(rows[:200]) + reference.sketch(rows[200:300])
+    >>> sketch.rows, reference.width
+    (300, 8)
+    """
+
+    basis: Basis
+    base: Sketch
+    calibration: Calibration
+    rows: int
+    seed: int
+    model_id: str
+
+    @classmethod
+    def fit(cls, x: Any, *, seed: int = 0, model_id: str = "", samples: bool = True, exchangeable: bool = False) -> Reference:
+        """Fit and freeze a reference.
+
+        Parameters
+        ----------
+        x : Batch, iterable of Batch, or array-like of shape (n, d)
+            At least 100 rows that are normal, in the order in which they came.
+        seed : int
+            Fixes the random directions and the split.
+        model_id : str
+            Name of the embedding model, if a swap is to be refused.
+        samples : bool
+            False stores no vector and no text; pictures and examples are then missing.
+        exchangeable : bool
+            True declares that the rows' order means nothing.
+
+        Notes
+        -----
+        Two fifths of the rows fit the transforms, the others make the sums and the calibration, so that nothing is judged on the
+        rows that fitted it. Rows that depend on each other (sessions, or blocks where successive rows resemble each other) go
+        to one part together.
+        """
+        batch = as_batch(x)
+        if batch.rows < FEWEST_ROWS:
+            raise DataError(batch.source, got=f"{batch.rows} rows", want=f"at least {FEWEST_ROWS} rows for a reference")
+        batch = in_time_order(batch)
+        rng = np.random.default_rng([seed, 2])
+        units, unit = units_of(batch, exchangeable=exchangeable)
+        fit, rest = _split(units, rng)
+        if not len(rest) or _is_constant(batch.x[fit]):
+            raise DataError(batch.source, got="rows that are all alike", want="rows that differ")
+        basis = with_thresholds(fit_basis(batch.x[fit], seed), batch.x[rest])
+        draft = Sketch(basis, "", samples=samples).update(basis, replace(pick(batch, rest), rejected=batch.rejected, first_rejected=batch.first_rejected))
+        sums = with_coarse(basis, draft.sums)
+        some, some_units = _some(batch.x[rest], units[rest], rng)
+        calibration = calibrate(basis, some, some_units, unit, sums, rng)
+        return cls(basis, draft, calibration, batch.rows, seed, model_id)
+
+    @property
+    def width(self) -> int:
+        """Dimension of the vectors."""
+        return self.basis.width
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of what the reference says, in hexadecimal: its name."""
+        digest = hashlib.sha256()
+        for name, array in sorted(self._arrays().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(repr((self.basis.profile, self.seed, self.model_id)).encode())
+        return digest.hexdigest()
+
+    def sketch(self, x: Any, *, samples: bool = True) -> Sketch:
+        """Sketch a set of vectors of any size.
+
+        Parameters
+        ----------
+        x : Batch, iterable of Batch, or array-like of shape (n, d)
+            An iterable is read batch by batch and never held whole.
+        samples : bool
+            False stores no vector and no text.
+        """
+        sketch = Sketch(self.basis, self.hash, samples=samples)
+        for batch in as_batches(x, width=self.width):
+            if batch.rows and batch.width != self.width:
+                raise MismatchError(batch.source, got=f"vectors of width {batch.width}", want=f"width {self.width}, as the reference")
+            sketch.update(self.basis, batch)
+        return sketch
+
+    def empty(self, *, samples: bool = True) -> Sketch:
+        """A sketch of nothing: the identity of ``+``."""
+        return Sketch(self.basis, self.hash, samples=samples)
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        calibration = {f"calibration.{n}": getattr(self.calibration, n) for n in ("sizes", "full", "fewer")}
+        return {**{f"basis.{n}": a for n, a in self.basis.arrays().items()}, **calibration, **{f"sums.{n}": a for n, a in self.base.sums.items()}}
+
+    def to_bytes(self) -> bytes:
+        """The whole artefact."""
+        arrays = {n: a for n, a in self._arrays().items() if not n.startswith("sums.")}
+        arrays["base"] = np.frombuffer(encode_sketch(self.base), np.uint8)
+        c = self.calibration
+        header = {"profile": self.basis.profile, "rows": self.rows, "seed": self.seed, "model_id": self.model_id,
+                  "calibration": {"rows": c.rows, "unit": c.unit, "units": c.units}}  # fmt: skip
+        return pack(REFERENCE, arrays, header)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str = "reference") -> Reference:
+        """Read back; damaged, truncated, foreign or newer bytes raise ``ArtefactError``."""
+        arrays, header = unpack(REFERENCE, data, what)
+        try:
+            values: dict[str, Any] = {f.name: arrays[f"basis.{f.name}"] for f in fields(Basis) if f.name != "profile"}
+            values |= {name: float(values[name].item()) for name in ("variance", "anchor")}
+            basis = Basis(profile=str(header["profile"]), **values)
+            c = {name: arrays[f"calibration.{name}"] for name in ("sizes", "full", "fewer")}
+            extra = header["calibration"]
+            calibration = Calibration(**c, rows=int(extra["rows"]), unit=str(extra["unit"]), units=int(extra["units"]))
+            base = decode_sketch(arrays["base"].tobytes(), what)
+            return cls(basis, base, calibration, int(header["rows"]), int(header["seed"]), str(header["model_id"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtefactError(what, got=f"a payload without {error}", want="all parts of a reference") from error
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write to ``path``, whole or not at all."""
+        return write_whole(Path(path), self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Reference:
+        """Read a file that ``save`` wrote."""
+        return cls.from_bytes(read_bounded(Path(path)), os.fspath(path))
+
+
+def as_batches(x: Any, width: int | None = None) -> Iterable[Batch]:
+    """A batch, batches, or anything array-like, as batches."""
+    if isinstance(x, Batch):
+        return (x,)
+    if hasattr(x, "__next__"):
+        return x
+    if isinstance(x, (list, tuple)) and x and isinstance(x[0], Batch):
+        return x
+    return (admit(x, width=width),)
+
+
+def as_batch(x: Any) -> Batch:
+    """The same, joined."""
+    return x if isinstance(x, Batch) else concat(as_batches(x))
+
+
+def in_time_order(batch: Batch) -> Batch:
+    """Rows by event time where there is one, else as they came."""
+    return batch if batch.times is None else pick(batch, np.argsort(batch.times, kind="stable"))
+
+
+def units_of(batch: Batch, *, exchangeable: bool) -> tuple[Int, str]:
+    """What may be relabelled: sessions where there are any, blocks where successive rows depend on each other, else rows.
+
+    Returns
+    -------
+    units : int64 array, shape (n,), numbered from 0
+    name : str
+        ``"row"``, ``"session"`` or ``"block of k rows"``.
+    """
+    if batch.sessions is not None:
+        return np.unique(np.asarray(batch.sessions, np.str_), return_inverse=True)[1].astype(np.int64), "session"
+    if exchangeable:
+        return np.arange(batch.rows), "row"
+    length = block_length(batch.x)
+    return (np.arange(batch.rows), "row") if length == 1 else (blocks(batch.rows, length), f"block of {length} rows")
+
+
+def block_length(x: npt.NDArray[np.float32], most: int = 20_000) -> int:
+    """Rows in a block that spans the dependence of successive rows; 1 where there is none.
+
+    The check looks at 32 random directions of the standardised rows, which every kind of dependence moves.
+    """
+    some = x[:most]
+    scaled = (some - some.mean(0)) / np.maximum(some.std(0), 1e-12 * max(float(np.abs(some).max()), 1e-30) + 1e-30)
+    if x.shape[1] > 32:
+        scaled = scaled @ np.random.default_rng(0).standard_normal((x.shape[1], 32)).astype(np.float32)
+    return serial_dependence(scaled.astype(np.float32)).block
+
+
+def _split(units: Int, rng: np.random.Generator) -> tuple[Int, Int]:
+    """Rows that fit the transforms, and the others: whole units, at random, so that both parts see every season."""
+    count = int(units.max()) + 1
+    share = min(FIT_SHARE, MOST_FIT_ROWS / len(units))
+    if count < FEWEST_BLOCKS:
+        raise DataError("reference", got=f"{count} independent groups of rows", want=f"at least {FEWEST_BLOCKS}",
+                        hint="Rows depend on each other over long stretches; give more rows, sessions, or declare them exchangeable")  # fmt: skip
+    fit = np.zeros(count, np.bool_)
+    fit[rng.permutation(count)[: max(2, round(count * share))]] = True
+    chosen = fit[units]
+    return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+
+
+def _some(x: npt.NDArray[np.float32], units: Int, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], Int]:
+    """At most MOST_ROWS rows for the calibration, whole units, renumbered without gaps."""
+    keep = np.arange(len(x))
+    if len(x) > MOST_ROWS:
+        order = rng.permutation(int(units.max()) + 1)
+        rank = np.argsort(order)[units]
+        keep = np.sort(np.argsort(rank, kind="stable")[:MOST_ROWS])
+    return x[keep], np.unique(units[keep], return_inverse=True)[1].astype(np.int64)
+
+
+def _is_constant(x: npt.NDArray[np.float32]) -> bool:
+    return bool((x == x[0]).all())
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write under another name, then rename: a reader never sees half a file."""
+    if path.parent != Path() and not path.parent.is_dir():
+        raise DataError(str(path), got="a folder that does not exist", want="an existing folder")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(str(path), got=str(error.strerror or error), want="a file that can be written") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def read_bounded(path: Path) -> bytes:
+    """Read an artefact, its size checked first."""
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise ArtefactError(str(path), got=f"{size} bytes", want=f"at most {MOST_BYTES}")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(str(path), got=str(error.strerror or error), want="a file that can be read") from error

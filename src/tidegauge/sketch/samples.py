@@ -1,0 +1,79 @@
+"""Bottom-k samples by hash: union-and-keep-k, so that merging loses nothing and order does not matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.records import StrArray
+
+Float16 = npt.NDArray[np.float16]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+UInt = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """The ``size`` rows of smallest key among all that were offered.
+
+    ``keys`` float64 (k,) rising; ``x`` float16 (k, d) in the basis's own scale; ``ids`` and ``texts`` of str (k,).
+    """
+
+    size: int
+    keys: Float64
+    x: Float16
+    ids: StrArray
+    texts: StrArray
+
+    @classmethod
+    def empty(cls, size: int, width: int) -> Sample:
+        """No rows yet; ``size`` 0 keeps none, ever."""
+        none = np.empty(0, np.str_)
+        return cls(size, np.empty(0), np.empty((0, width), np.float16), none, none)
+
+    def offer(self, keys: Float64, x: Float32, ids: StrArray, texts: StrArray) -> Sample:
+        """The sample after these rows; only those that can enter are converted."""
+        if not self.size:
+            return self
+        bar = self.keys[-1] if len(self.keys) == self.size else np.inf
+        enter = np.flatnonzero(keys < bar)
+        if len(enter) > self.size:
+            enter = enter[np.argpartition(keys[enter], self.size - 1)[: self.size]]
+        half = np.clip(x[enter], -6e4, 6e4).astype(np.float16)
+        as_text = (np.asarray(ids[enter], np.str_), np.asarray(texts[enter], np.str_))
+        return self.merge(Sample(self.size, keys[enter], half, *as_text))
+
+    def merge(self, other: Sample) -> Sample:
+        """Union, less repeated keys (the same row offered twice), cut to the smallest ``size``."""
+        keys = np.concatenate([self.keys, other.keys])
+        _, first = np.unique(keys, return_index=True)
+        keep = first[: self.size]
+        return Sample(
+            self.size,
+            keys[keep],
+            np.concatenate([self.x, other.x])[keep],
+            np.concatenate([self.ids, other.ids])[keep],
+            np.concatenate([self.texts, other.texts])[keep],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distinct:
+    """The smallest content hashes seen: an estimate of how many rows differ (Bar-Yossef et al., 2002)."""
+
+    hashes: UInt
+    size: int = 1024
+
+    def offer(self, hashes: UInt) -> Distinct:
+        """The estimate after these rows."""
+        bar = self.hashes[-1] if len(self.hashes) == self.size else np.uint64(2**64 - 1)
+        return Distinct(np.unique(np.concatenate([self.hashes, hashes[hashes <= bar]]))[: self.size], self.size)
+
+    def count(self) -> float:
+        """Distinct rows: exact up to ``size``, then with a relative error of about 1 / sqrt(size), 3 %."""
+        if len(self.hashes) < self.size:
+            return float(len(self.hashes))
+        return (self.size - 1) / ((float(self.hashes[-1]) + 1) / 2.0**64)

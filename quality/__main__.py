@@ -10,7 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from quality.harness import run_table
 
-TABLES = ("false_alarms", "power")
+TABLES = ("false_alarms", "power", "consistency", "scenarios", "false_alarms_frozen", "power_frozen")
 
 
 def main() -> int:

@@ -237,7 +237,7 @@ class Week:
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """A story with known truth; its outcomes are ``success`` and ``no_answer``, by the nearest neighbour in the index."""
+    """A story with known truth; outcomes ``success`` and ``no_answer`` by the nearest neighbour in the index."""
 
     name: str
     what: str

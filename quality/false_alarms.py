@@ -15,16 +15,16 @@ __all__ = ["cells", "fingerprint", "measure", "rows"]
 DRAWS = 199
 # Source, width, rows before and after, repetitions in a quick run; cheap ones first.
 SETTINGS: tuple[tuple[str, int, int, int, int], ...] = (
-    ("mixture", 2, 100, 100, 200),
-    ("mixture", 32, 100, 100, 150),
-    ("queries", 384, 100, 100, 100),
-    ("world", 768, 100, 100, 100),
+    ("mixture", 2, 100, 100, 150),
+    ("mixture", 32, 100, 100, 100),
+    ("queries", 384, 100, 100, 60),
+    ("world", 768, 100, 100, 60),
     ("queries", 384, 300, 300, 0),
-    ("mixture", 2, 1000, 100, 40),
+    ("mixture", 2, 1000, 100, 20),
     ("mixture", 32, 500, 500, 0),
     ("queries", 384, 1000, 100, 0),
     ("mixture", 32, 2000, 200, 0),
-    ("world", 768, 1000, 100, 20),
+    ("world", 768, 1000, 100, 0),
     ("mixture", 2, 2000, 2000, 0),
     ("world", 768, 2000, 200, 0),
 )

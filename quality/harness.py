@@ -128,13 +128,12 @@ class Kept:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.results: dict[str, dict[int, Result]] = {}
+        self.broken_off = ""
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            for line in path.read_text().splitlines():
-                try:
-                    self._take(json.loads(line))
-                except json.JSONDecodeError:  # the line that was being written at the interruption
-                    continue
+            *lines, self.broken_off = path.read_text().split("\n")
+            for line in lines:
+                self._take(json.loads(line))
 
     def _take(self, result: Result) -> None:
         self.results.setdefault(result["cell"], {})[result["i"]] = result
@@ -142,6 +141,9 @@ class Kept:
     def add(self, result: Result) -> None:
         """Keep one more repetition."""
         self._take(result)
+        if self.broken_off:
+            self.path.write_text(self.path.read_text().removesuffix(self.broken_off))
+            self.broken_off = ""
         with self.path.open("a") as file:
             file.write(json.dumps(result) + "\n")
 

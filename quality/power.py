@@ -43,7 +43,7 @@ T8 = {
     ("new domain", 10): (0.95, 0.97),
     ("out-of-scope", 10): (0.95, 1.0),
 }
-QUICK = {"T4 mix shift": 10, "T4 new cluster 1 %": 10, "T8 out-of-scope 5 %": 15, "T3 s = 0.7": 30, "T3 s = 1.6": 30}
+QUICK = {"T4 mix shift": 6, "T4 new cluster 1 %": 6, "T8 out-of-scope 5 %": 10, "T3 s = 0.7": 20, "T3 s = 1.6": 20}
 MIX_MARGIN = 0.15
 
 

@@ -1,20 +1,32 @@
-"""tidegauge measures how far embeddings have drifted from a reference, what kind of drift it is, and says so in one sentence.
+"""tidegauge measures how far embeddings have drifted from a reference, what kind of drift it is, and says so
+in one sentence.
 
 Examples
 --------
->>> import numpy as np
+>>> import numpy as np, tidegauge
 >>> rng = np.random.default_rng(0)
->>> compare(rng.standard_normal((300, 8)), rng.standard_normal((300, 8))).verdict.state
+>>> tidegauge.compare(rng.standard_normal((300, 8)), rng.standard_normal((300, 8))).verdict.state
 'no drift'
+
+Notes
+-----
+A name is imported when it is first asked for, so that ``import tidegauge`` and ``tidegauge --help`` stay quick.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from __future__ import annotations
 
-from tidegauge.comparison import compare, score
-from tidegauge.errors import ArtefactError, DataError, MismatchError, TidegaugeError, UsageError
-from tidegauge.records import Batch, Columns, Comparison
-from tidegauge.reference import Reference
-from tidegauge.sketch.sketch import Sketch
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidegauge.comparison import compare, score
+    from tidegauge.errors import ArtefactError, DataError, MismatchError, TidegaugeError, UsageError
+    from tidegauge.records import Batch, Columns, Comparison
+    from tidegauge.reference import Reference
+    from tidegauge.sketch.sketch import Sketch
 
 try:
     __version__ = version("tidegauge")
@@ -35,3 +47,37 @@ __all__ = [
     "compare",
     "score",
 ]
+
+_HOMES = {
+    "tidegauge.comparison": ("compare", "score"),
+    "tidegauge.errors": ("ArtefactError", "DataError", "MismatchError", "TidegaugeError", "UsageError"),
+    "tidegauge.records": ("Batch", "Columns", "Comparison"),
+    "tidegauge.reference": ("Reference",),
+    "tidegauge.sketch.sketch": ("Sketch",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """The package's own module type: importing the folder ``score`` does not take the name of the function
+    ``score``.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,6 +1,7 @@
 """The frozen transforms under which vectors become a sum: axes, frequencies, directions, cells and thresholds.
 
-A basis is fitted once, on rows that are then never judged with it unless the judgement is a permutation test, and never changes.
+A basis is fitted once, on rows that are then never judged with it unless the judgement is a permutation test,
+and never changes.
 """
 
 from __future__ import annotations
@@ -48,14 +49,16 @@ PROFILES = {"standard": Profile("standard", 512, 64, 64, 64, (1, 4, 16, 64, 128)
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Arrays that turn rows into contributions. Shapes: width d, components k, frequencies r, slices s, cells c, levels l.
+    """Arrays that turn rows into contributions. Shapes: width d, components k, frequencies r, slices s, cells
+    c, levels l.
 
-    ``centre`` (d,) mean of the fitted rows; ``axes`` (d, k) and ``deviations`` (k,) principal axes and standard deviations;
-    ``variance`` total variance; ``weights`` (d, r) frequencies; ``feature_mean`` (2r,) and ``feature_covariance`` (2r, 2r);
-    ``directions`` (d, s) random unit vectors with ``direction_deviations`` (s,); ``centres`` (c, d) all cells, coarse levels
-    first; ``ancestors`` (l, fine) the cell of each fine cell on each level; ``near_knots`` (KNOTS,) quantiles of the distance to
-    the nearest fine cell; ``diagnostic_edges`` (4, bins + 1); ``anchor`` the distance of mean features that moving all traffic
-    to a typical other cell would make.
+    ``centre`` (d,) mean of the fitted rows; ``axes`` (d, k) and ``deviations`` (k,) principal axes and standard
+    deviations; ``variance`` total variance; ``weights`` (d, r) frequencies; ``feature_mean`` (2r,) and
+    ``feature_covariance`` (2r, 2r); ``directions`` (d, s) random unit vectors with ``direction_deviations``
+    (s,); ``centres`` (c, d) all cells, coarse levels first; ``ancestors`` (l, fine) the cell of each fine cell
+    on each level; ``near_knots`` (KNOTS,) quantiles of the distance to the nearest fine cell;
+    ``diagnostic_edges`` (4, bins + 1); ``anchor`` the distance of mean features that moving all traffic to a
+    typical other cell would make.
     """
 
     profile: str
@@ -96,13 +99,14 @@ class Basis:
 
     @cached_property
     def whiteners(self) -> tuple[Float32, ...]:
-        """For each lambda, the inverse Cholesky factor of (covariance + lambda * its top eigenvalue), shape (2r, 2r)."""
-        from scipy.linalg import cholesky, solve_triangular
+        """For each lambda, the lower Cholesky factor of (covariance + lambda * its top eigenvalue), shape (2r, 2r)."""
+        from scipy.linalg import cholesky
 
         eye = np.eye(len(self.feature_covariance), dtype=np.float32)
         top = top_eigenvalue(self.feature_covariance)
-        factors = (cholesky(self.feature_covariance + lam * top * eye, lower=True) for lam in LAMBDAS)
-        return tuple(solve_triangular(f, eye, lower=True, check_finite=False).astype(np.float32) for f in factors)
+        return tuple(
+            cholesky(self.feature_covariance + lam * top * eye, lower=True, check_finite=False) for lam in LAMBDAS
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """All array fields by name, for the codec."""
@@ -123,10 +127,11 @@ def top_eigenvalue(symmetric: Float32, steps: int = 40) -> float:
 class Rows:
     """What the pieces of a sketch need to know of each of n rows.
 
-    ``centred`` (n, d); ``square`` (n,) squared distance to the centre; ``scores`` (n, k) whitened principal components;
-    ``slices`` (n, s) projections on the random directions in their standard deviations; ``features`` (n, 2r); ``cells`` (n, l)
-    the cell on each level; ``distances`` (n, l) to its centre; ``near`` (n,) distance to the nearest fine cell; ``tail`` (n,)
-    the share of the reference's rows that are nearer to a cell; ``diagnostics`` (n, 4).
+    ``centred`` (n, d); ``square`` (n,) squared distance to the centre; ``scores`` (n, k) whitened principal
+    components; ``slices`` (n, s) projections on the random directions in their standard deviations;
+    ``features`` (n, 2r); ``cells`` (n, l) the cell on each level; ``distances`` (n, l) to its centre; ``near``
+    (n,) distance to the nearest fine cell; ``tail`` (n,) the share of the reference's rows that are nearer to a
+    cell; ``diagnostics`` (n, 4).
     """
 
     centred: Float32
@@ -152,8 +157,9 @@ def project(basis: Basis, x: Float32) -> Rows:
     """
     y = x - basis.centre
     square = np.einsum("ij,ij->i", y, y)
-    scores = (y @ basis.axes) / basis.deviations.astype(np.float32)
-    slices = (y @ basis.directions) / basis.direction_deviations.astype(np.float32)
+    deviations = basis.deviations.astype(np.float32)
+    scores = ((y @ basis.axes) / deviations).astype(np.float32, copy=False)
+    slices = ((y @ basis.directions) / basis.direction_deviations).astype(np.float32)
     squares = squared_distances(y, basis.centres)
     leaf = squares[:, basis.fine].argmin(1)
     cells = basis.ancestors[:, leaf].T
@@ -161,7 +167,7 @@ def project(basis: Basis, x: Float32) -> Rows:
     near = distances[:, -1]
     tail = np.interp(near, basis.near_knots, (np.arange(KNOTS) + 0.5) / KNOTS)
     norm = np.sqrt(np.einsum("ij,ij->i", x, x))
-    inside = np.einsum("ij,ij->i", scores * basis.deviations.astype(np.float32), scores * basis.deviations.astype(np.float32))
+    inside = np.einsum("ij,ij->i", scores * deviations, scores * deviations)
     outside = np.sqrt(np.maximum(square - inside, 0))
     cosine = (x @ basis.centre) / np.maximum(norm * np.float32(np.linalg.norm(basis.centre)), 1e-30)
     diagnostics = np.stack([norm, outside, near, cosine], axis=1)
@@ -196,8 +202,21 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
     spread = np.maximum((y @ directions).std(0, dtype=np.float64), 1e-12 * np.sqrt(total) + 1e-30)
     centres, ancestors, leaf, near = _codebook(y, p, seed)
     draft = Basis(
-        profile, centre, axes, np.sqrt(variances), total, weights, mean, covariance, directions, spread, centres, ancestors,
-        quantile_knots(near), np.zeros((4, p.bins + 1)), _anchor(features, ancestors, leaf),
+        profile,
+        centre,
+        axes,
+        np.sqrt(variances),
+        total,
+        weights,
+        mean,
+        covariance,
+        directions,
+        spread,
+        centres,
+        ancestors,
+        quantile_knots(near),
+        np.zeros((4, p.bins + 1)),
+        _anchor(features, ancestors, leaf),
     )
     return with_thresholds(draft, x)
 
@@ -214,13 +233,17 @@ def with_thresholds(basis: Basis, x: Float32) -> Basis:
 
 
 def quantile_knots(values: Float32) -> Float64:
-    """Rising quantiles of ``values`` at the middle of KNOTS equal shares, made strictly increasing for interpolation."""
+    """Rising quantiles of ``values`` at the middle of KNOTS equal shares, made strictly increasing for
+    interpolation.
+    """
     knots = np.quantile(values.astype(np.float64), (np.arange(KNOTS) + 0.5) / KNOTS)
     return knots + np.arange(KNOTS) * 1e-12 * max(float(knots[-1]), 1e-12)
 
 
 def _codebook(y: Float32, p: Profile, seed: int) -> tuple[Float32, Int, Int, Float32]:
-    """All centres (coarse levels first), the ancestors of each fine cell, and each row's fine cell and distance to it."""
+    """All centres (coarse levels first), the ancestors of each fine cell, and each row's fine cell and
+    distance to it.
+    """
     fine = fit_cells(y, fine_cells(len(y), p.cells), seed)
     squares = squared_distances(y, fine)
     leaf = squares.argmin(1)
@@ -241,12 +264,13 @@ def _codebook(y: Float32, p: Profile, seed: int) -> tuple[Float32, Int, Int, Flo
 
 
 def _anchor(features: Float32, ancestors: Int, leaf: Int) -> float:
-    """Traffic-weighted distance from the mean features to those of one of about 16 cells, its sampling noise removed."""
+    """Traffic-weighted distance from the mean features to those of one of about 16 cells, its sampling noise
+    removed.
+    """
     level = min(2, len(ancestors) - 1)
     cell = ancestors[level][leaf] - ancestors[level].min()
     size = np.bincount(cell).astype(np.float64)
-    sums = np.zeros((len(size), features.shape[1]))
-    np.add.at(sums, cell, features)
+    sums = np.eye(len(size), dtype=np.float32)[cell].T @ features
     means, overall = sums / np.maximum(size, 1)[:, None], features.mean(0)
     noise = (1 - (means**2).sum(1)) / np.maximum(size - 1, 1)
     squared = np.maximum(((means - overall) ** 2).sum(1) - noise, 0)

@@ -96,11 +96,11 @@ class Side:
 class Score:
     """One drift measure of a window.
 
-    ``value`` is the measure itself; ``null_mean`` and ``null_sd`` are what it does on unchanged data at the same sizes;
-    ``z = (value - null_mean) / null_sd``; ``p`` is its own (not joint) p-value; ``effect`` is the bias-corrected size in
-    ``effect_unit``; ``resolution`` is the error that the approximation itself adds to ``value`` (0 for an exact one).
-    ``member`` says whether the score sits on the panel that decides. A score that cannot be computed has ``refused`` set
-    to the reason, and NaN figures.
+    ``value`` is the measure itself; ``null_mean`` and ``null_sd`` are what it does on unchanged data at the
+    same sizes; ``z = (value - null_mean) / null_sd``; ``p`` is its own (not joint) p-value; ``effect`` is the
+    bias-corrected size in ``effect_unit``; ``resolution`` is the error that the approximation itself adds to
+    ``value`` (0 for an exact one). ``member`` says whether the score sits on the panel that decides. A score
+    that cannot be computed has ``refused`` set to the reason, and NaN figures.
     """
 
     name: str
@@ -123,8 +123,9 @@ class Score:
 class Drift:
     """The one consistent number: as if ``value`` per cent of the traffic had moved to a typical other cell.
 
-    ``value`` is unbiased at zero, so that it may be slightly negative on unchanged data; ``low`` and ``high`` bound it at
-    confidence ``level``; ``detectable`` is the smallest drift that these sizes find four times in five.
+    ``value`` is unbiased at zero, so that it may be slightly negative on unchanged data; ``low`` and ``high``
+    bound it at confidence ``level``; ``detectable`` is the smallest drift that these sizes find four times in
+    five.
     """
 
     value: float
@@ -151,8 +152,9 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A cell of the codebook whose traffic or spread changed. Shares are fractions in [0, 1]; ``spread_ratio`` is the ratio
-    (after / before) of the mean distance to the cell's centre; ``position`` is on PC1 and PC2."""
+    """A cell of the codebook whose traffic or spread changed. Shares are fractions in [0, 1]; ``spread_ratio``
+    is the ratio (after / before) of the mean distance to the cell's centre; ``position`` is on PC1 and PC2.
+    """
 
     cell: str
     share_before: float
@@ -203,8 +205,9 @@ class SpreadChange:
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """Did new clusters emerge? ``share``: share of rows in named new clusters; ``excess``: share of the traffic beyond the
-    reference's own rate of rows far from every cell."""
+    """Did new clusters emerge? ``share``: share of rows in named new clusters; ``excess``: share of the
+    traffic beyond the reference's own rate of rows far from every cell.
+    """
 
     excess: float
     p: float
@@ -235,9 +238,10 @@ class OutcomeChange:
 class View:
     """What the pictures draw, on the reference's own first two principal components.
 
-    ``before`` and ``after`` are samples of at most a few thousand rows, float32 (n, 2); means are (2,), covariances (2, 2),
-    computed from all rows; ``pc1_edges`` (bins + 1,) with ``pc1_before`` and ``pc1_after`` counts (bins,);
-    ``explained`` are the variance shares of PC1 and PC2; ``visible`` is the share of the drift that these two axes show.
+    ``before`` and ``after`` are samples of at most a few thousand rows, float32 (n, 2); means are (2,),
+    covariances (2, 2), computed from all rows; ``pc1_edges`` (bins + 1,) with ``pc1_before`` and ``pc1_after``
+    counts (bins,); ``explained`` are the variance shares of PC1 and PC2; ``visible`` is the share of the drift
+    that these two axes show.
     """
 
     before: FloatArray

@@ -42,6 +42,8 @@ def assert_batches_agree(name: str, piece: str, cuts: set[int]) -> None:
     moved = np.abs(entries[edge]).sum(0) + np.abs(again[edge]).sum(0)
     counted = set(np.unique(entries)) <= {0.0, 1.0}
     scale = np.maximum(np.abs(entries).sum(0), len(entries) * np.abs(entries).max() * 1e-2)
+    if piece == "tails":  # what lies beyond an edge is as exact as the value itself
+        scale += 4 * (entries > 0).sum(0)
     room = moved + (0 if counted else 1e-6 * scale)
     difference = np.abs(sum(p.total() for p in parts) - whole.total())
     assert (difference <= room + 1e-12).all(), f"{piece}: {np.max(difference - room)}"
@@ -49,7 +51,7 @@ def assert_batches_agree(name: str, piece: str, cuts: set[int]) -> None:
 
 @every_basis
 @every_piece
-@pytest.mark.parametrize("cuts", [{1}, {0, 3, 3, 7}, {2, 4}])
+@pytest.mark.parametrize("cuts", [{1}, {0, 3, 7}, {2, 4}])
 def test_any_split_into_batches_agrees(name: str, piece: str, cuts: set[int]) -> None:
     assert_batches_agree(name, piece, cuts)
 

@@ -120,14 +120,17 @@ def w2(x: Float64, y: Float64, bins: int, levels: int = 128) -> float:
     """Quantiles at the middle of equal shares, linear inside the bins."""
     edges = bin_edges(bins)
 
-    def quantile(values: Float64, level: float) -> float:
-        f = empirical(values, edges)
-        for i in range(bins):
-            if f[i] <= level < f[i + 1]:
-                return float(edges[i] + (level - f[i]) / (f[i + 1] - f[i]) * (edges[i + 1] - edges[i]))
-        return -4.0 if level < f[0] else 4.0
+    f, g = empirical(x, edges), empirical(y, edges)
 
-    return sqrt(np.mean([(quantile(x, (i + 0.5) / levels) - quantile(y, (i + 0.5) / levels)) ** 2 for i in range(levels)]))
+    def quantile(shares: Float64, level: float) -> float:
+        for i in range(bins):
+            if shares[i] <= level < shares[i + 1]:
+                part = (level - shares[i]) / (shares[i + 1] - shares[i])
+                return float(edges[i] + part * (edges[i + 1] - edges[i]))
+        return -4.0 if level < shares[0] else 4.0
+
+    middles = [(i + 0.5) / levels for i in range(levels)]
+    return sqrt(np.mean([(quantile(f, level) - quantile(g, level)) ** 2 for level in middles]))
 
 
 def constant(width: int) -> float:
@@ -295,7 +298,7 @@ def mass_scan(b: Basis, x: Float64, y: Float64) -> float:
 
 
 def spread_scan(b: Basis, x: Float64, y: Float64) -> float:
-    """Per cell the t statistic, with the pooled population variance, of the distances to its centre."""
+    """Per cell the standardised difference of the mean distance to its centre; variance: both sides together."""
     (in_x, to_x), (in_y, to_y) = cell_of_rows(b, x), cell_of_rows(b, y)
     best = -np.inf
     for c in range(len(b.centres)):
@@ -303,8 +306,7 @@ def spread_scan(b: Basis, x: Float64, y: Float64) -> float:
         e = np.array([to_y[i][c] for i in range(len(y)) if c in in_y[i]])
         z = 0.0
         if len(a) >= 5 and len(e) >= 5:
-            pooled = (((a - a.mean()) ** 2).sum() + ((e - e.mean()) ** 2).sum()) / (len(a) + len(e))
-            z = abs(a.mean() - e.mean()) / sqrt(pooled * (1 / len(a) + 1 / len(e)))
+            z = abs(a.mean() - e.mean()) / sqrt(np.concatenate([a, e]).var() * (1 / len(a) + 1 / len(e)))
         best = max(best, z - off((len(a) + len(e)) / (len(x) + len(y))))
     return best
 

@@ -18,7 +18,7 @@ Float32 = npt.NDArray[np.float32]
 
 # Only where single precision or power iteration shows more than elsewhere.
 ROOM = {"whitened_mmd_10": 1e-2, "whitened_mmd_1": 1e-2, "novelty": 1e-3, "spread_scan": 1e-3}
-SMALLER = {"mmd": 40, "sliced_w1": 60, "sliced_w2": 25, "w2_pc1": 60, "energy": 60}
+SMALLER = {"mmd": 25, "sliced_w1": 60, "sliced_w2": 60, "w2_pc1": 60, "energy": 60}
 
 
 def clusters(seed: int, rows: int, width: int) -> Float32:

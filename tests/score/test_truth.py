@@ -53,7 +53,8 @@ def case(width: int, change: str) -> tuple[Basis, Float64, Float64, float, dict[
     y = pooled - pooled.mean(0, dtype=np.float64).astype(np.float32)
     kept = sums(basis, after), sums(basis, before)
     values = {name: (float(d.function(basis, *kept)), d.resolution(basis, *kept)) for name, d in SCORES.items()}
-    return basis, after.astype(np.float64), before.astype(np.float64), median_distance(y, np.random.default_rng(0)), values
+    bandwidth = median_distance(y, np.random.default_rng(0))
+    return basis, after.astype(np.float64), before.astype(np.float64), bandwidth, values
 
 
 def quantile_gap(x: Float64, y: Float64, power: int) -> float:
@@ -110,6 +111,20 @@ def test_wasserstein_along_pc1(width: int, change: str) -> None:
     assert abs(value - np.sqrt(quantile_gap(u, v, 2))) <= resolution
 
 
+@pytest.mark.xfail(strict=True, reason="w2: 128 levels do not see a share below 1/256 that moved far inside the edges")
+def test_wasserstein_2_of_a_few_rows_that_moved_far() -> None:
+    rng = np.random.default_rng(1)
+    before = np.where(rng.random((1000, 1)) < 0.5, -1, 1) + 0.05 * rng.standard_normal((1000, 1))
+    after = before.copy()
+    after[:3] = 3.8
+    basis = fit_basis(np.concatenate([before, after]).astype(np.float32), 0)
+    kept = [sums(basis, side.astype(np.float32)) for side in (after, before)]
+    u, v = components(basis, after)[:, 0], components(basis, before)[:, 0]
+    assert np.abs(u).max() < 4
+    value = SCORES["w2_pc1"].function(basis, *kept)
+    assert abs(value - np.sqrt(quantile_gap(u, v, 2))) <= SCORES["w2_pc1"].resolution(basis, *kept)
+
+
 @every_case
 def test_sliced_wasserstein_over_many_directions(width: int, change: str) -> None:
     """Over the own directions within the bins' part; over 2,000 fresh ones within the whole."""
@@ -162,7 +177,7 @@ def test_drift_interval_covers_an_unchanged_zero_and_a_known_change() -> None:
     labels = np.zeros((200, 2000), np.bool_)
     for row in labels:
         row[rng.choice(2000, 200, replace=False)] = True
-    null = mmd(basis, *as_windows(relabel(basis, x[2000:4000], labels, ("count", "features")), 200))
+    null = mmd(basis, *as_windows(relabel(basis, x[2000:4000], labels, ("count", "features")), 200, reference))
     covered = {0.0: 0, truth: 0}
     for _ in range(60):
         pick = rng.choice(2000, 200, replace=False)

@@ -24,6 +24,8 @@ FEWEST = 3
 EXAMPLES = 5
 MOST_CLUSTERS = 8
 ENRICHED = 3.0
+LEVEL = 3
+FEWEST_IN_CELL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,10 @@ class Ball:
 def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]:
     """Groups of the window's rows that lie where the reference has almost nothing.
 
-    Rows of one half whose third neighbour among the reference's rows is farther than 95 % of those rows have it among themselves
-    are grouped by average linkage; each group's ball is then counted in the other half and in the reference, and kept where
-    a hypergeometric test, corrected for the number of groups, finds it in excess at ``alpha``.
+    Rows of one half whose third neighbour among the reference's rows is farther than 95 % of those rows have it
+    among themselves are grouped by average linkage; each group's ball is then counted in the other half and in
+    the reference, and kept where a hypergeometric test, corrected for the number of groups, finds it in excess
+    at ``alpha``.
     """
     from scipy.stats import hypergeom
 
@@ -47,6 +50,7 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
     before, after = _some(e.shown_before, rng), _some(e.shown_after, rng)
     if min(len(before.x), len(after.x)) < 20:
         return ()
+    after = Shown(after.x - common_shift(e, before.x, after.x), after.ids, after.texts, after.group)
     half = rng.permutation(int(after.group.max()) + 1)[after.group] % 2 == 0
     balls = _groups(before.x, after.x[half], rng)
     found: list[NewCluster] = []
@@ -61,6 +65,25 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
             found.append(_cluster(e, after, ball, k, n, old / m, p))
     found.sort(key=lambda c: -c.share)
     return tuple(_renamed(c, i) for i, c in enumerate(found[:MOST_CLUSTERS]))
+
+
+def common_shift(e: Evidence, before: Float32, after: Float32) -> Float32:
+    """What all cells moved by, (d,): the median over coarse cells of the shift of their means.
+
+    A shift of everything would make every group look new; a new group moves few cells, and leaves the median alone.
+    """
+    level = e.basis.ancestors[min(LEVEL, len(e.basis.ancestors) - 1)]
+    sides = []
+    for x in (before, after):
+        leaf = squared_distances(x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1)
+        cell = level[leaf] - level.min()
+        one_hot = np.eye(int(level.max() - level.min()) + 1, dtype=np.float32)[cell]
+        sides.append((one_hot.T @ x, one_hot.sum(0)))
+    enough = (sides[0][1] >= FEWEST_IN_CELL) & (sides[1][1] >= FEWEST_IN_CELL)
+    if not enough.any():
+        return np.zeros(before.shape[1], np.float32)
+    means = [total[enough] / count[enough, None] for total, count in sides]
+    return np.median(means[1] - means[0], axis=0).astype(np.float32)
 
 
 def _some(shown: Shown, rng: np.random.Generator) -> Shown:

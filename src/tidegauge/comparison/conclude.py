@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -13,11 +14,14 @@ from tidegauge.comparison.regions import changed_spread, changed_traffic, pointe
 from tidegauge.comparison.settings import Settings
 from tidegauge.comparison.view import view
 from tidegauge.comparison.wording import (
+    Findings,
+    drift_sentence,
+    insufficient_sentence,
+    no_drift_sentence,
     novelty_sentence,
     share,
     shift_sentence,
     spread_sentence,
-    verdict_sentence,
     what_next,
 )
 from tidegauge.records import Comparison, Drift, MeanShift, NewCluster, Novelty, Panel, Score, SpreadChange, Verdict
@@ -26,6 +30,8 @@ from tidegauge.score.panel import Decision, decide, describe
 from tidegauge.score.parts import average, rows
 from tidegauge.score.registry import MEMBERS, evaluate
 from tidegauge.score.sample import domain_classifier, knn_kl
+
+State = Literal["no drift", "drift", "insufficient data"]
 
 FEWEST_ROWS = 30
 FEWEST_UNITS = 10
@@ -43,23 +49,49 @@ def conclude(e: Evidence, settings: Settings) -> Comparison:
     needed = rows_needed(e, headline)
     state = _state(decision, headline, needed, settings)
     by_name = {s.name: s for s in scores}
-    found = state == "drift"
-    shift, spread = _mean_shift(e, by_name), _spread(e, by_name, settings.alpha if found else 0.0)
-    clusters = new_clusters(e, settings.alpha, settings.seed) if found else ()
-    novelty = _novelty(by_name, clusters)
-    gained, lost = changed_traffic(e, settings.alpha) if found else ((), ())
-    sentence = verdict_sentence(state, headline, decision, settings, shift, spread, novelty, needed, gained, lost, e)
+    found = _findings(e, by_name, settings, state == "drift")
+    sentence = {
+        "drift": lambda: drift_sentence(headline, decision, settings.alpha, found),
+        "no drift": lambda: no_drift_sentence(decision.p, headline),
+        "insufficient data": lambda: insufficient_sentence(min(e.before.rows, e.after.rows), needed or 0),
+    }[state]()
     notes = (*e.notes, *_notes(e, headline, decision, settings))
-    verdict = Verdict(state, sentence, notes, what_next(state, shift, novelty, e), needed if state == "insufficient data" else None)
+    steps = what_next(state, found.shift, found.novelty, e)
+    verdict = Verdict(state, sentence, notes, steps, needed if state == "insufficient data" else None)
     panel = Panel(decision.p, settings.alpha, decision.members, decision.critical, len(null), e.unit, e.units)
     return Comparison(
-        verdict, headline, panel, scores, shift, spread, novelty, gained, lost, e.outcomes, e.before, e.after,
-        view(e, settings.seed), e.door, e.basis.width, settings.seed, settings.min_effect, e.basis.profile,
-        e.reference_hash, e.model_id,
-    )  # fmt: skip
+        verdict,
+        headline,
+        panel,
+        scores,
+        found.shift,
+        found.spread,
+        found.novelty,
+        found.gained,
+        found.lost,
+        e.outcomes,
+        e.before,
+        e.after,
+        view(e, settings.seed),
+        e.door,
+        e.basis.width,
+        settings.seed,
+        settings.min_effect,
+        e.basis.profile,
+        e.reference_hash,
+        e.model_id,
+    )
 
 
-def _state(decision: Decision, headline: Drift, needed: int | None, settings: Settings):
+def _findings(e: Evidence, scores: dict[str, Score], settings: Settings, drifted: bool) -> Findings:
+    """The three answers; clusters and regions are named only where the panel found drift."""
+    clusters = new_clusters(e, settings.alpha, settings.seed) if drifted else ()
+    gained, lost = changed_traffic(e, settings.alpha) if drifted else ((), ())
+    spread = _spread(e, scores, settings.alpha if drifted else 0.0)
+    return Findings(_mean_shift(e, scores), spread, _novelty(scores, clusters), gained, lost)
+
+
+def _state(decision: Decision, headline: Drift, needed: int | None, settings: Settings) -> State:
     if needed is not None and decision.p > settings.alpha:
         return "insufficient data"
     effect = max(headline.value, 0.0)
@@ -69,8 +101,9 @@ def _state(decision: Decision, headline: Drift, needed: int | None, settings: Se
 def rows_needed(e: Evidence, headline: Drift) -> int | None:
     """Rows wanted on each side where these are too few to tell, else None.
 
-    Too few: under 30 rows or ten independent units on a side, or so much noise that half the traffic could move unseen. The
-    answer is the number at which a quarter would be found, by the law that noise falls with the square root of n.
+    Too few: under 30 rows or ten independent units on a side, or so much noise that half the traffic could move
+    unseen. The answer is the number at which a quarter would be found, by the law that noise falls with the
+    square root of n.
     """
     smaller = int(min(rows(e.window), rows(e.reference)))
     if smaller >= FEWEST_ROWS and e.smallest_units >= FEWEST_UNITS and headline.detectable <= LEAST_TELLING:
@@ -106,7 +139,14 @@ def _spread(e: Evidence, scores: dict[str, Score], alpha: float) -> SpreadChange
 
 def _novelty(scores: dict[str, Score], clusters: tuple[NewCluster, ...]) -> Novelty:
     """Excess beyond the threshold that shows most of it, scaled to the share of newcomers that would make it."""
-    excess = max(0.0, *(scores[f"novel_{round(100 * q)}"].effect / 100 for q in FAR_SHARES if not scores[f"novel_{round(100 * q)}"].refused))
+    excess = max(
+        0.0,
+        *(
+            scores[f"novel_{round(100 * q)}"].effect / 100
+            for q in FAR_SHARES
+            if not scores[f"novel_{round(100 * q)}"].refused
+        ),
+    )
     p = scores["novelty"].p
     return Novelty(excess, p, clusters, novelty_sentence(excess, p, clusters))
 
@@ -116,14 +156,21 @@ def _notes(e: Evidence, headline: Drift, decision: Decision, settings: Settings)
     for side in (e.before, e.after):
         lost = sum(side.rejected.values())
         if lost:
-            reasons = ", ".join(f"{n} {reason} (first: {side.first_rejected.get(reason, '?')})" for reason, n in side.rejected.items())
+            reasons = ", ".join(
+                f"{n} {reason} (first: {side.first_rejected.get(reason, '?')})" for reason, n in side.rejected.items()
+            )
             notes.append(f"{lost} rows of {side.label} were set aside: {reasons}.")
         if side.duplicates > 0.01 * side.rows:
-            notes.append(f"About {share(side.duplicates / side.rows)} of the rows of {side.label} repeat an earlier vector exactly; repeats make p too small if they are retries.")
+            repeated = share(side.duplicates / side.rows)
+            notes.append(
+                f"About {repeated} of the rows of {side.label} repeat a vector; if they are retries, drop them."
+            )
     if e.basis.variance > 0 and e.explained[0] > 0.8 and e.basis.width > 2:
-        notes.append(f"One direction carries {share(e.explained[0])} of the reference's variance; unwhitened scores see little else.")
+        carried = share(e.explained[0])
+        notes.append(f"One direction carries {carried} of the reference's variance; unwhitened scores see little else.")
     if decision.p <= settings.alpha and max(headline.value, 0) < settings.min_effect:
-        notes.append(f"The change is beyond chance (p = {decision.p:.3g}) but smaller than the smallest effect of interest, {settings.min_effect:g} %.")
+        least = f"the smallest effect of interest, {settings.min_effect:g} %"
+        notes.append(f"The change is beyond chance (p = {decision.p:.3g}) but smaller than {least}.")
     return tuple(notes)
 
 

@@ -1,4 +1,6 @@
-"""The two doors: two samples that both fit in memory, and a sketch under a frozen reference. Same scores, same report."""
+"""The two doors: two samples that both fit in memory, and a sketch under a frozen reference. Same scores, same
+report.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,8 @@ def compare(
     Parameters
     ----------
     before, after : Batch, iterable of Batch, or array-like of shape (n, d)
-        Anything array-like: numpy, torch, lists, columns of pandas, polars or pyarrow. A ``Batch`` brings ids, texts, sessions,
-        times and outcomes along.
+        Anything array-like: numpy, torch, lists, columns of pandas, polars or pyarrow. A ``Batch`` brings ids,
+        texts, sessions, times and outcomes along.
     alpha : float
         Share of unchanged comparisons that may be called drift: exact, by permutation.
     min_effect : float
@@ -61,8 +63,8 @@ def compare(
     seed : int
         The same seed gives the same answer.
     exchangeable : bool
-        Declares that the order of the rows means nothing; otherwise rows that depend on those before them are permuted in
-        blocks.
+        Declares that the order of the rows means nothing; otherwise rows that depend on those before them are
+        permuted in blocks.
 
     Raises
     ------
@@ -112,9 +114,11 @@ def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effe
     settings = Settings(alpha, min_effect, reference.seed)
     if sketch.reference != reference.hash:
         raise MismatchError(
-            "score", got=f"a sketch made under reference {sketch.reference[:12]}", want=f"reference {reference.hash[:12]}",
+            "score",
+            got=f"a sketch made under reference {sketch.reference[:12]}",
+            want=f"reference {reference.hash[:12]}",
             hint="Sketch the window under this reference",
-        )  # fmt: skip
+        )
     if not sketch.rows:
         raise DataError(sketch.source or "sketch", got="no rows", want="at least one row")
     return conclude(_frozen_evidence(reference, sketch), settings)
@@ -123,15 +127,21 @@ def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effe
 def _check(before: Batch, after: Batch) -> None:
     for batch in (before, after):
         if batch.rows < FEWEST_ROWS:
-            raise DataError(batch.source, got=f"{batch.rows} usable row{'s' * (batch.rows != 1)}", want=f"at least {FEWEST_ROWS}")
+            raise DataError(
+                batch.source, got=f"{batch.rows} usable row{'s' * (batch.rows != 1)}", want=f"at least {FEWEST_ROWS}"
+            )
     if before.width != after.width:
-        raise MismatchError(after.source, got=f"vectors of width {after.width}", want=f"width {before.width}, as in {before.source}")
+        raise MismatchError(
+            after.source, got=f"vectors of width {after.width}", want=f"width {before.width}, as in {before.source}"
+        )
     if (before.x == before.x[0]).all() and (after.x == before.x[0]).all():
         raise DataError(f"{before.source} and {after.source}", got="one vector, repeated", want="rows that differ")
 
 
 def _some(batch: Batch, seed: int) -> Batch:
-    """At most MOST_ROWS rows: a random choice where rows stand alone, else the first of them, whole sessions or blocks."""
+    """At most MOST_ROWS rows: a random choice where rows stand alone, else the first of them, whole sessions
+    or blocks.
+    """
     if batch.rows <= MOST_ROWS:
         return batch
     if batch.sessions is None and block_length(batch.x) == 1:
@@ -154,7 +164,7 @@ def _units(before: Batch, after: Batch, exchangeable: bool) -> tuple[Int, str, t
     parts = [blocks(b.rows, min(length, b.rows)) for b in (before, after)]
     note = (
         f"Successive rows resemble each other, so that they were permuted in blocks of {length}, which costs power. "
-        "If the order of the rows means nothing, say --exchangeable; if they belong to sessions, name the session column."
+        "If their order means nothing, say --exchangeable; if they belong to sessions, name the session column."
     )
     return np.concatenate([parts[0], parts[1] + parts[0].max() + 1]), f"block of {length} rows", (note,)
 
@@ -171,10 +181,23 @@ def _pooled_evidence(
     axes, explained = _picture_axes(seen[0].x, seed)
     count = [len(np.unique(u)) for u in (units[: seen[0].rows], units[seen[0].rows :])]
     return Evidence(
-        "two samples", basis, window, reference, null, _side(sides[0], "before"), _side(sides[1], "after"),
-        _shown(seen[0], units[: seen[0].rows]), _shown(seen[1], units[seen[0].rows :]), axes, explained,
-        changes(totals(sides[0].outcomes), totals(sides[1].outcomes)), unit, sum(count), min(count), notes,
-    )  # fmt: skip
+        "two samples",
+        basis,
+        window,
+        reference,
+        null,
+        _side(sides[0], "before"),
+        _side(sides[1], "after"),
+        _shown(seen[0], units[: seen[0].rows]),
+        _shown(seen[1], units[seen[0].rows :]),
+        axes,
+        explained,
+        changes(totals(sides[0].outcomes), totals(sides[1].outcomes)),
+        unit,
+        sum(count),
+        min(count),
+        notes,
+    )
 
 
 def _columns(names: tuple[str, ...], values: Float64) -> dict[str, Float64]:
@@ -183,7 +206,9 @@ def _columns(names: tuple[str, ...], values: Float64) -> dict[str, Float64]:
 
 def _side(batch: Batch, label: str) -> Side:
     duplicates = batch.rows - len(np.unique(content_hash(batch.x)))
-    times = (None, None) if batch.times is None or not batch.rows else (float(batch.times.min()), float(batch.times.max()))
+    times = (
+        (None, None) if batch.times is None or not batch.rows else (float(batch.times.min()), float(batch.times.max()))
+    )
     return Side(label, batch.source, batch.rows, dict(batch.rejected), dict(batch.first_rejected), duplicates, *times)
 
 
@@ -195,7 +220,9 @@ def _shown(batch: Batch, units: Int) -> Shown:
 
 def _picture_axes(x: Float32, seed: int) -> tuple[Float32, tuple[float, float]]:
     """The reference's own first two axes (d, 2) and their shares of its variance."""
-    some = x if len(x) <= PICTURE_ROWS else x[np.random.default_rng([seed, 9]).choice(len(x), PICTURE_ROWS, replace=False)]
+    some = (
+        x if len(x) <= PICTURE_ROWS else x[np.random.default_rng([seed, 9]).choice(len(x), PICTURE_ROWS, replace=False)]
+    )
     y = some - some.mean(0)
     total = float(np.einsum("ij,ij->", y, y, dtype=np.float64) / len(y))
     axes, variances = principal_components(y, 2)
@@ -212,16 +239,31 @@ def _padded(axes: Float32, shares: Float64) -> tuple[Float32, tuple[float, float
 def _frozen_evidence(reference: Reference, sketch: Sketch) -> Evidence:
     basis, calibration = reference.basis, reference.calibration
     axes, explained = _padded(basis.axes[:, :2], basis.deviations[:2] ** 2 / max(basis.variance, 1e-30))
-    units = max(1, round(sketch.rows * calibration.units / calibration.rows)) if calibration.unit != "row" else sketch.rows
+    units = (
+        max(1, round(sketch.rows * calibration.units / calibration.rows)) if calibration.unit != "row" else sketch.rows
+    )
     sums = [with_coarse(basis, s.sums) for s in (sketch, reference.base)]
     outcomes = [_cell_totals(basis, s) for s in (reference.base, sketch)]
     return Evidence(
-        "frozen reference", basis, sums[0], sums[1], calibration.null(sketch.rows),
-        replace(reference.base.side("reference"), rows=reference.base.rows), sketch.side("window"),
-        _shown_sample(basis, reference.base.uniform), _shown_sample(basis, sketch.uniform), axes, explained,
-        changes(outcomes[0], outcomes[1]), calibration.unit, calibration.units + units, min(calibration.units, units),
-        _frozen_notes(reference, sketch), reference.hash, reference.model_id,
-    )  # fmt: skip
+        "frozen reference",
+        basis,
+        sums[0],
+        sums[1],
+        calibration.null(sketch.rows),
+        replace(reference.base.side("reference"), rows=reference.base.rows),
+        sketch.side("window"),
+        _shown_sample(basis, reference.base.uniform),
+        _shown_sample(basis, sketch.uniform),
+        axes,
+        explained,
+        changes(outcomes[0], outcomes[1]),
+        calibration.unit,
+        calibration.units + units,
+        min(calibration.units, units),
+        _frozen_notes(reference, sketch),
+        reference.hash,
+        reference.model_id,
+    )
 
 
 def _cell_totals(basis: Basis, sketch: Sketch) -> dict[str, tuple[float, float, float]]:
@@ -239,9 +281,14 @@ def _frozen_notes(reference: Reference, sketch: Sketch) -> tuple[str, ...]:
     calibration = reference.calibration
     notes = ["Provisional: calibrated for sampling noise only; how much weeks differ by themselves is not known yet."]
     if calibration.unit != "row":
-        notes.append(f"Calibrated {calibration.unit} by {calibration.unit}, as the reference's rows depend on each other.")
+        notes.append(
+            f"Calibrated {calibration.unit} by {calibration.unit}, as the reference's rows depend on each other."
+        )
     if sketch.rows > calibration.rows:
-        notes.append(f"The window ({sketch.rows} rows) is larger than the reference's {calibration.rows}: the reference limits the answer.")
+        sizes = f"The window has {sketch.rows} rows, the reference {calibration.rows}"
+        notes.append(f"{sizes}: the reference limits the answer.")
     if not len(sketch.uniform.x) or not len(reference.base.uniform.x):
-        notes.append("No rows were kept, so that there are no examples, no named clusters and no points in the pictures.")
+        notes.append(
+            "No rows were kept, so that there are no examples, no named clusters and no points in the pictures."
+        )
     return tuple(notes)

@@ -1,4 +1,6 @@
-"""What both doors hand to the part that draws conclusions: the two doors differ in how they get here, and in nothing after."""
+"""What both doors hand to the part that draws conclusions: the two doors differ in how they get here, and in
+nothing after.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """Rows of one side that may be looked at: ``x`` float32 (n, d), ``ids`` and ``texts`` (n,), ``group`` (n,) what belongs together."""
+    """Rows of one side that may be looked at: ``x`` float32 (n, d), ``ids`` and ``texts`` (n,), ``group`` (n,)
+    what belongs together.
+    """
 
     x: Float32
     ids: StrArray
@@ -33,9 +37,9 @@ class Shown:
 class Evidence:
     """Sums of both sides under one basis, the null of every score at these sizes, and rows to show.
 
-    ``unit`` and ``units`` say what was relabelled and how many there were; ``smallest_units`` those of the smaller side;
-    ``axes`` (d, 2) and ``explained`` are the reference's own leading components, for the pictures; ``notes`` are caveats that
-    the door itself found.
+    ``unit`` and ``units`` say what was relabelled and how many there were; ``smallest_units`` those of the
+    smaller side; ``axes`` (d, 2) and ``explained`` are the reference's own leading components, for the
+    pictures; ``notes`` are caveats that the door itself found.
     """
 
     door: Literal["two samples", "frozen reference"]

@@ -1,4 +1,6 @@
-"""Which regions gained, lost, or grew wider: the scans read cell by cell, with family-wise p-values from the same null."""
+"""Which regions gained, lost, or grew wider: the scans read cell by cell, with family-wise p-values from the
+same null.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def changed_spread(e: Evidence, alpha: float) -> tuple[Region, ...]:
 
 
 def pointed_at(e: Evidence, gap: Float64) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
-    """The two cells that the mean moved towards, and the two that it moved away from, by the cosine of their directions."""
+    """The two cells that the mean moved towards, and the two that it moved away from, by the cosine of their
+    directions.
+    """
     level = np.unique(e.basis.ancestors[min(LEVEL, len(e.basis.ancestors) - 1)])
     share = cell_rows(e.basis, e.reference)[level] / rows(e.reference)
     level = level[(share > 0) | (cell_rows(e.basis, e.window)[level] > 0)]
@@ -47,7 +51,7 @@ def pointed_at(e: Evidence, gap: Float64) -> tuple[tuple[Region, ...], tuple[Reg
     z = mass_z(e.basis, e.window, e.reference)
 
     def named(places: npt.NDArray[np.int64]) -> tuple[Region, ...]:
-        return tuple(region(e, int(level[i]), z[level[i]], float("nan"), e.shown_after) for i in places)
+        return tuple(region(e, int(level[i]), float(z[level[i]]), float("nan"), e.shown_after) for i in places)
 
     return named(order[:2][cosine[order[:2]] > 0]), named(order[::-1][:2][cosine[order[::-1][:2]] < 0])
 
@@ -73,11 +77,17 @@ def region(e: Evidence, cell: int, z: float, p: float, shown: Shown) -> Region:
     """A cell for people: shares, width, place on the picture, and the rows nearest to its centre."""
     centre = e.basis.centres[cell]
     before, after = (_share(e.basis, sums, cell) for sums in (e.reference, e.window))
-    place = (centre + e.basis.centre - e.basis.centre) @ e.axes
+    place = centre @ e.axes
     return Region(
-        cell_name(e.basis, cell), before, after, _width_ratio(e, cell), float(z), float(p),
-        (float(place[0]), float(place[1])), tuple(shown.example(i) for i in _nearest(e.basis, shown, centre)),
-    )  # fmt: skip
+        cell_name(e.basis, cell),
+        before,
+        after,
+        _width_ratio(e, cell),
+        float(z),
+        float(p),
+        (float(place[0]), float(place[1])),
+        tuple(shown.example(i) for i in _nearest(e.basis, shown, centre)),
+    )
 
 
 def cell_name(basis: Basis, cell: int) -> str:

@@ -9,8 +9,10 @@ from tidegauge.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``alpha`` the share of unchanged comparisons that may be called drift; ``min_effect`` the smallest drift of interest in per
-    cent of the traffic; ``seed`` fixes everything random; ``exchangeable`` declares that the order of rows means nothing."""
+    """``alpha`` the share of unchanged comparisons that may be called drift; ``min_effect`` the smallest drift
+    of interest in per cent of the traffic; ``seed`` fixes everything random; ``exchangeable`` declares that
+    the order of rows means nothing.
+    """
 
     alpha: float = 0.05
     min_effect: float = 0.0

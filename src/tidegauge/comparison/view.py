@@ -26,13 +26,28 @@ def view(e: Evidence, seed: int) -> View:
     edges = _edges([p[:, 0] for p in all_rows], float(means[0][0]))
     counts = [np.histogram(p[:, 0], edges)[0].astype(np.float64) for p in all_rows]
     return View(
-        flat[0], flat[1], _texts(before.ids), _texts(after.ids), _texts(before.texts), _texts(after.texts),
-        means[0], means[1], covariances[0], covariances[1], e.explained, visible_share(e), edges, counts[0], counts[1],
-    )  # fmt: skip
+        flat[0],
+        flat[1],
+        _texts(before.ids),
+        _texts(after.ids),
+        _texts(before.texts),
+        _texts(after.texts),
+        means[0],
+        means[1],
+        covariances[0],
+        covariances[1],
+        e.explained,
+        visible_share(e),
+        edges,
+        counts[0],
+        counts[1],
+    )
 
 
 def visible_share(e: Evidence) -> float:
-    """Share of the mean's (squared, noise-corrected) shift that lies in the picture's plane; 1 where nothing shifted."""
+    """Share of the mean's (squared, noise-corrected) shift that lies in the picture's plane; 1 where nothing
+    shifted.
+    """
     gap = average(e.window, "mean")[:-1] - average(e.reference, "mean")[:-1]
     noise = float(1 / rows(e.window) + 1 / rows(e.reference))
     whole = float(gap @ gap) - noise * float(total_variance(e.reference))
@@ -47,7 +62,7 @@ def _some(shown: Shown, seed: int) -> Shown:
 
 
 def _plane(e: Evidence, x: Float32) -> Float32:
-    return (x - e.basis.centre) @ e.axes
+    return ((x - e.basis.centre) @ e.axes).astype(np.float32, copy=False)
 
 
 def _texts(values: npt.NDArray[np.generic]) -> tuple[str, ...]:
@@ -55,9 +70,15 @@ def _texts(values: npt.NDArray[np.generic]) -> tuple[str, ...]:
 
 
 def _edges(sides: list[Float32], middle: float) -> Float64:
-    """Bin edges that hold all but the farthest thousandth of both sides, and at most four standard deviations of more."""
+    """Bin edges that hold all but the farthest thousandth of both sides, and at most four standard deviations
+    of more.
+    """
     both = np.concatenate([*sides, np.array([middle], np.float32)]).astype(np.float64)
     spread = float(np.std(sides[0])) if len(sides[0]) else float(np.std(both))
     low, high = np.quantile(both, [0.001, 0.999])
     margin = max(0.05 * (high - low), 1e-6 * max(abs(middle), spread, 1e-30))
-    return np.linspace(max(low - margin, middle - 4 * REACH * spread - margin), min(high + margin, middle + 4 * REACH * spread + margin), BINS + 1)
+    return np.linspace(
+        max(low - margin, middle - 4 * REACH * spread - margin),
+        min(high + margin, middle + 4 * REACH * spread + margin),
+        BINS + 1,
+    )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from tidegauge.comparison.evidence import Evidence
-from tidegauge.comparison.settings import Settings
 from tidegauge.records import Drift, MeanShift, NewCluster, Novelty, Region, SpreadChange
 from tidegauge.score.panel import Decision
 
@@ -41,7 +41,11 @@ def named(regions: tuple[Region, ...]) -> str:
     names = []
     for region in regions:
         first = region.examples[0] if region.examples else None
-        names.append(f"“{clip(first.text)}”" if first and first.text else f"{region.cell}{f' (near {first.id})' if first else ''}")
+        names.append(
+            f"“{clip(first.text)}”"
+            if first and first.text
+            else f"{region.cell}{f' (near {first.id})' if first else ''}"
+        )
     return " and ".join(names)
 
 
@@ -66,10 +70,11 @@ def spread_sentence(ratio: float, p: float, where: tuple[Region, ...]) -> str:
     wider = [r for r in where if r.spread_ratio > 1]
     parts = []
     if p <= CLEAR:
-        parts.append(f"the overall standard deviation is {abs(100 * (ratio - 1)):.1f} % {'larger' if ratio > 1 else 'smaller'} ({p_text(p)})")
+        size = f"{abs(100 * (ratio - 1)):.1f} % {'larger' if ratio > 1 else 'smaller'}"
+        parts.append(f"the overall standard deviation is {size} ({p_text(p)})")
     if where:
         most = where[0]
-        more = f"{len(where)} region{'s' if len(where) > 1 else ''} changed width, {len(wider)} of them wider"
+        more = f"{counted(len(where), 'region')} changed width, {len(wider) or 'none'} of them wider"
         parts.append(f"{more}; most of all {named((most,))}, by {abs(100 * (most.spread_ratio - 1)):.0f} %")
     text = "; ".join(parts)
     return f"The spread changed: {text}."
@@ -79,48 +84,75 @@ def novelty_sentence(excess: float, p: float, clusters: tuple[NewCluster, ...]) 
     """Did new clusters emerge?"""
     if clusters:
         total = share(sum(c.share for c in clusters))
-        listed = ", ".join(f"{clip(c.examples[0].text) if c.examples and c.examples[0].text else c.name} ({share(c.share)})" for c in clusters[:3])
-        noun = "new cluster holds" if len(clusters) == 1 else "new clusters hold"
-        return f"{len(clusters)} {noun} {total} of the traffic: {listed}{', …' if len(clusters) > 3 else ''}."
+        listed = ", ".join(
+            f"{clip(c.examples[0].text) if c.examples and c.examples[0].text else c.name} ({share(c.share)})"
+            for c in clusters[:3]
+        )
+        many = f"{counted(len(clusters), 'new cluster')} hold{'s' if len(clusters) == 1 else ''}"
+        return f"{many} {total} of the traffic: {listed}{', …' if len(clusters) > 3 else ''}."
     if p <= CLEAR:
-        return f"No compact new cluster, but {share(excess)} more of the rows than before lie far from everything known ({p_text(p)})."
+        rows = f"{share(excess)} more of the rows than before"
+        return f"No compact new cluster, but {rows} lie far from everything known ({p_text(p)})."
     return "No new clusters: no more rows than before lie far from everything known."
 
 
-def verdict_sentence(
-    state: str, drift: Drift, decision: Decision, settings: Settings, shift: MeanShift, spread: SpreadChange, novelty: Novelty,
-    needed: int | None, gained: tuple[Region, ...], lost: tuple[Region, ...], e: Evidence,
-) -> str:  # fmt: skip
-    """The one sentence."""
-    if state == "insufficient data":
-        smaller = min(e.before.rows, e.after.rows)
-        return f"Insufficient data: {smaller} rows on the smaller side cannot tell; about {needed} are needed on each side."
-    if state == "no drift":
-        seen = f"a drift of {drift.detectable:.1f} % of the traffic would have been found four times in five"
-        return f"No drift found ({p_text(decision.p)}); {seen}."
-    size = f"as if {max(drift.value, 0):.1f} % of the traffic had moved (95 % interval {drift.low:.1f} to {drift.high:.1f} %)"
-    return f"Drift: {size}; {p_text(decision.p)}. {_mainly(decision, settings, shift, spread, novelty, gained, lost)}"
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The three answers, and the regions that gained and lost traffic."""
+
+    shift: MeanShift
+    spread: SpreadChange
+    novelty: Novelty
+    gained: tuple[Region, ...]
+    lost: tuple[Region, ...]
 
 
-def _mainly(
-    decision: Decision, settings: Settings, shift: MeanShift, spread: SpreadChange, novelty: Novelty,
-    gained: tuple[Region, ...], lost: tuple[Region, ...],
-) -> str:  # fmt: skip
+def no_drift_sentence(p: float, drift: Drift) -> str:
+    """The sentence where nothing was found: what would have been."""
+    seen = f"a drift of {drift.detectable:.1f} % of the traffic would have been found four times in five"
+    return f"No drift found ({p_text(p)}); {seen}."
+
+
+def insufficient_sentence(smaller: int, needed: int) -> str:
+    """The sentence where the rows are too few."""
+    rows = counted(smaller, "row")
+    return f"Insufficient data: {rows} on the smaller side cannot tell; about {needed} are needed on each side."
+
+
+def drift_sentence(drift: Drift, decision: Decision, alpha: float, found: Findings) -> str:
+    """The sentence where there is drift: how much, how sure, and of what kind."""
+    interval = f"95 % interval {drift.low:.1f} to {drift.high:.1f} %"
+    size = f"as if {max(drift.value, 0):.1f} % of the traffic had moved ({interval})"
+    return f"Drift: {size}; {p_text(decision.p)}. What changed: {'; '.join(_kinds(decision, alpha, found))}."
+
+
+def _kinds(decision: Decision, alpha: float, found: Findings) -> list[str]:
     """What kind of drift it is, by what stands out."""
-    kinds = []
-    if novelty.clusters:
-        kinds.append(f"{len(novelty.clusters)} new cluster{'s' if len(novelty.clusters) > 1 else ''} ({share(novelty.share)} of the traffic)")
-    elif decision.members["novelty"] <= settings.alpha:
-        kinds.append("rows far from everything known")
-    if shift.p <= NOTABLE:
-        kinds.append(f"the mean shifted by {shift.sd:.2f} sd")
-    if spread.p <= NOTABLE or spread.where:
+    kinds: list[str] = []
+    if found.novelty.clusters:
+        many = counted(len(found.novelty.clusters), "new cluster")
+        kinds.append(f"{many} ({share(found.novelty.share)} of the traffic)")
+    elif decision.members["novelty"] <= alpha:
+        kinds.append("more rows far from everything known")
+    if found.shift.p <= NOTABLE:
+        kinds.append(f"the mean shifted by {found.shift.sd:.2f} sd")
+    if found.spread.p <= NOTABLE or found.spread.where:
         kinds.append("the spread changed")
-    if gained or lost:
-        kinds.append(f"{len(gained)} regions gained and {len(lost)} lost traffic")
-    if not kinds:
-        kinds.append("a change of shape in small directions")
-    return f"What changed: {'; '.join(kinds)}."
+    if found.gained or found.lost:
+        gained, lost = counted(len(found.gained), "region"), counted(len(found.lost), "region")
+        kinds.append(f"{gained} gained traffic and {lost} lost it")
+    return kinds or ["a change of shape in small directions"]
+
+
+def counted(n: int, noun: str) -> str:
+    """A number and its noun.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2, "row"), counted(0, "region")
+    ('1 row', '2 rows', 'no regions')
+    """
+    return f"{n or 'no'} {noun}{'' if n == 1 else 's'}"
 
 
 def what_next(state: str, shift: MeanShift, novelty: Novelty, e: Evidence) -> tuple[str, ...]:
@@ -128,14 +160,16 @@ def what_next(state: str, shift: MeanShift, novelty: Novelty, e: Evidence) -> tu
     if state == "insufficient data":
         return ("Collect more rows, or compare longer windows.",)
     if state == "no drift":
-        return ("Nothing to do. If a product metric fell all the same, look at the index, the ranker and the last release.",)
+        return ("Nothing to do. If a product metric fell all the same, look at the index, the ranker and releases.",)
     steps = []
     if novelty.clusters:
         steps.append("Read the examples of the new clusters; check whether the index covers them.")
     if shift.p <= NOTABLE and shift.sd > 1 and not novelty.clusters:
-        steps.append("A large shift of everything at once often is a new embedding model or preprocessor: check its version first.")
+        steps.append("A large shift of everything at once often is a new embedding model or preprocessor: check that.")
     if not e.outcomes:
-        steps.append("Drift alone does not tell harm: name an outcome (for example success or clicked) to see whether it suffers.")
+        steps.append(
+            "Drift alone does not tell harm: name an outcome, such as success or clicked, to see if it suffers."
+        )
     else:
         steps.append("Compare the outcomes before and after below; drift is harmful only where one of them suffers.")
     steps.append("If the change is wanted and permanent, fit a new reference; tidegauge never does that by itself.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,23 +35,25 @@ def squared_distances(x: Float32, centres: Float32) -> Float32:
 def fit_cells(x: Float32, count: int, seed: int) -> Float32:
     """Centres of ``count`` cells, shape (<= count, d).
 
-    Three quarters of the centres are seeded on all rows, one quarter on the rows that are then farthest from a centre, so that
-    a small group away from everything gets a cell of its own.
+    Three quarters of the centres are seeded on all rows, one quarter on the rows that are then farthest from a
+    centre, so that a small group away from everything gets a cell of its own.
     """
     from sklearn.cluster import KMeans, kmeans_plusplus
 
     count = min(count, len(x))
     far_count = int(count * FAR_SHARE)
-    centres, _ = kmeans_plusplus(x, count - far_count, random_state=seed)
+    centres = np.asarray(kmeans_plusplus(x, count - far_count, random_state=seed)[0], np.float32)
     if far_count:
         nearest = squared_distances(x, centres).min(1)
         far = np.argsort(nearest, kind="stable")[-max(4 * far_count, len(x) // 10) :]
-        more, _ = kmeans_plusplus(x[far], min(far_count, len(far)), random_state=seed + 1)
-        centres = np.concatenate([centres, more])
+        more = kmeans_plusplus(x[far], min(far_count, len(far)), random_state=seed + 1)[0]
+        centres = np.concatenate([centres, np.asarray(more, np.float32)])
     centres = np.unique(centres, axis=0)
     if len(centres) < 2:
         return centres.astype(np.float32)
-    model = KMeans(len(centres), init=centres, n_init=1, max_iter=6, tol=0, algorithm="lloyd")
+    start: Any = centres
+    once: Any = 1
+    model = KMeans(len(centres), init=start, n_init=once, max_iter=6, tol=0, algorithm="lloyd")
     return model.fit(x).cluster_centers_.astype(np.float32)
 
 

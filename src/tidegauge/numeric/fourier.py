@@ -30,16 +30,18 @@ def median_distance(x: Float32, rng: np.random.Generator, most: int = 1000) -> f
 def frequencies(width: int, count: int, bandwidth: float, rng: np.random.Generator) -> Float32:
     """Frequencies of a Gaussian kernel, shape (width, count).
 
-    The kernel is ``exp(-|x - y|^2 / (2 bandwidth^2))`` (Rahimi and Recht, 2007). Up to 16 dimensions it is a mixture: half of it
-    at the bandwidth, a quarter each at a half and a quarter of it; above, where all distances are alike, the shorter ones
-    would only add noise.
+    The kernel is ``exp(-|x - y|^2 / (2 bandwidth^2))`` (Rahimi and Recht, 2007). Up to 16 dimensions it is a
+    mixture: half of it at the bandwidth, a quarter each at a half and a quarter of it; above, where all
+    distances are alike, the shorter ones would only add noise.
     """
     scales = np.resize(np.asarray(LOW_WIDTH_BANDWIDTHS if width <= LOW_WIDTH else (1.0,)), count)
     return (rng.standard_normal((width, count)) / (bandwidth * scales)).astype(np.float32)
 
 
 def fourier(x: Float32, weights: Float32) -> Float32:
-    """Features with ``features(x) @ features(y)`` an unbiased estimate of the kernel; shape (n, 2 * count), each row of norm 1."""
+    """Features with ``features(x) @ features(y)`` an unbiased estimate of the kernel; shape (n, 2 * count),
+    each row of norm 1.
+    """
     phase = x @ weights
     out = np.empty((x.shape[0], 2 * weights.shape[1]), np.float32)
     np.cos(phase, out=out[:, : weights.shape[1]])

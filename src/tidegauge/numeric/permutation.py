@@ -60,7 +60,9 @@ def label_draws(first: Bool, units: Int, draws: int, rng: np.random.Generator) -
 
 @dataclass(frozen=True, slots=True)
 class Dependence:
-    """How far rows depend on those before them: the largest z over lags, and the block length that spans it (1: none)."""
+    """How far rows depend on those before them: the largest z over lags, and the block length that spans it
+    (1: none).
+    """
 
     z: float
     block: int
@@ -77,8 +79,9 @@ def serial_dependence(scores: Float32) -> Dependence:
     Returns
     -------
     Dependence
-        Under exchangeability the z of each lag is about standard normal; the check asks for more than 4 at any of eight lags.
-        The block is four times the integrated autocorrelation time, and at least twice the longest lag that stands out.
+        Under exchangeability the z of each lag is about standard normal; the check asks for more than 4 at any
+        of eight lags. The block is four times the integrated autocorrelation time, and at least twice the
+        longest lag that stands out.
 
     Examples
     --------

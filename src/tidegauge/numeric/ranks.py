@@ -21,7 +21,8 @@ def p_values(statistics: Float64) -> Float64:
     Returns
     -------
     float64 array, same shape
-        In row 0, ``p = (1 + #{draws >= observed}) / (draws + 1)``; values within 1e-6 of the column's largest count as equal.
+        In row 0, ``p = (1 + #{draws >= observed}) / (draws + 1)``; values within 1e-6 of the column's largest
+        count as equal.
 
     Examples
     --------

@@ -29,9 +29,11 @@ FEWER: tuple[str, ...] = tuple(n for n in SCORES if n not in FULL)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """Nulls by window size: ``full`` (sizes, draws, scores in FULL) float32, ``fewer`` the same for FEWER with fewer draws.
+    """Nulls by window size: ``full`` (sizes, draws, scores in FULL) float32, ``fewer`` the same for FEWER with
+    fewer draws.
 
-    ``sizes`` (sizes,) rows of a window; ``rows`` rows of the reference's sums; ``unit`` what was relabelled as a whole.
+    ``sizes`` (sizes,) rows of a window; ``rows`` rows of the reference's sums; ``unit`` what was relabelled as
+    a whole.
     """
 
     sizes: Int
@@ -87,13 +89,20 @@ def calibrate(basis: Basis, x: Float32, units: Int, unit: str, sums: Sums, rng: 
 def null_table(
     basis: Basis, x: Float32, units: Int, sums: Sums, names: tuple[str, ...], draws: int, rng: np.random.Generator
 ) -> Float32:
-    """Values of these scores on unchanged data, float32 (sizes, draws, scores)."""
+    """Values of these scores on unchanged data, float32 (sizes, draws, scores).
+
+    A scan counts rows in small cells, which a scaled split cannot imitate; but its null hardly depends on the
+    sizes, and is taken from the split itself.
+    """
+    pivotal = np.array([SCORES[name].pivotal for name in names])
     table, part, split = [], 0, None
     for n in SIZES:
         if split is None or min(n, len(x) // 2) != part:
             part = min(n, len(x) // 2)
             split = relabel(basis, x, _labels(units, part, draws, rng), pieces_of(names))
-        table.append(evaluate(names, basis, *as_windows(split, n, sums)).astype(np.float32))
+        values = evaluate(names, basis, *as_windows(split, n, sums))
+        values[:, pivotal] = evaluate(names, basis, split.labelled, split.others)[:, pivotal]
+        table.append(values.astype(np.float32))
     return np.stack(table)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.basis import Basis, fit_basis, project, with_thresholds
+from tidegauge.basis import REACH, Basis, fit_basis, with_thresholds
 from tidegauge.errors import ArtefactError, DataError, MismatchError
 from tidegauge.gate import admit, concat, pick
 from tidegauge.numeric.permutation import FEWEST_BLOCKS, blocks, serial_dependence
@@ -32,9 +32,11 @@ FEWEST_ROWS = 100
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What is normal: transforms, the sums of the reference's rows, and what unchanged data does at every window size.
+    """What is normal: transforms, the sums of the reference's rows, and what unchanged data does at every
+    window size.
 
-    Never updated in place, never rolled on by itself. ``model_id`` names the embedding model; two ids are never compared.
+    Never updated in place, never rolled on by itself. ``model_id`` names the embedding model; two ids are never
+    compared.
 
     Examples
     --------
@@ -53,7 +55,9 @@ class Reference:
     model_id: str
 
     @classmethod
-    def fit(cls, x: Any, *, seed: int = 0, model_id: str = "", samples: bool = True, exchangeable: bool = False) -> Reference:
+    def fit(
+        cls, x: Any, *, seed: int = 0, model_id: str = "", samples: bool = True, exchangeable: bool = False
+    ) -> Reference:
         """Fit and freeze a reference.
 
         Parameters
@@ -71,9 +75,9 @@ class Reference:
 
         Notes
         -----
-        Two fifths of the rows fit the transforms, the others make the sums and the calibration, so that nothing is judged on the
-        rows that fitted it. Rows that depend on each other (sessions, or blocks where successive rows resemble each other) go
-        to one part together.
+        Two fifths of the rows fit the transforms, the others make the sums and the calibration, so that
+        nothing is judged on the rows that fitted it. Rows that depend on each other (sessions, or blocks where
+        successive rows resemble each other) go to one part together.
         """
         batch = as_batch(x)
         if batch.rows < FEWEST_ROWS:
@@ -85,7 +89,9 @@ class Reference:
         if not len(rest) or _is_constant(batch.x[fit]):
             raise DataError(batch.source, got="rows that are all alike", want="rows that differ")
         basis = with_thresholds(fit_basis(batch.x[fit], seed), batch.x[rest])
-        draft = Sketch(basis, "", samples=samples).update(basis, replace(pick(batch, rest), rejected=batch.rejected, first_rejected=batch.first_rejected))
+        draft = Sketch(basis, "", samples=samples).update(
+            basis, replace(pick(batch, rest), rejected=batch.rejected, first_rejected=batch.first_rejected)
+        )
         sums = with_coarse(basis, draft.sums)
         some, some_units = _some(batch.x[rest], units[rest], rng)
         calibration = calibrate(basis, some, some_units, unit, sums, rng)
@@ -119,7 +125,9 @@ class Reference:
         sketch = Sketch(self.basis, self.hash, samples=samples)
         for batch in as_batches(x, width=self.width):
             if batch.rows and batch.width != self.width:
-                raise MismatchError(batch.source, got=f"vectors of width {batch.width}", want=f"width {self.width}, as the reference")
+                raise MismatchError(
+                    batch.source, got=f"vectors of width {batch.width}", want=f"width {self.width}, as the reference"
+                )
             sketch.update(self.basis, batch)
         return sketch
 
@@ -127,17 +135,62 @@ class Reference:
         """A sketch of nothing: the identity of ``+``."""
         return Sketch(self.basis, self.hash, samples=samples)
 
+    def resolution(self) -> dict[str, float]:
+        """How finely this reference can see: what its sketches count, and the errors that follow from it.
+
+        Returns
+        -------
+        dict of str to float
+            ``frequencies`` random frequencies and ``slices`` random directions; ``components`` principal
+            components; ``bins`` of each histogram and ``bin_width_sd``, the width of one in standard
+            deviations; ``fine_cells`` and ``cells`` on all levels; ``rows`` in the sums and
+            ``calibration_rows``. Then published errors: ``mmd_error``, four standard errors of the squared MMD
+            between sets as different as can be, 4 / sqrt(frequencies); ``wasserstein_error_sd``, one bin, the
+            farthest that counting moves a row; ``duplicates_error``, the relative standard error of the count
+            of distinct rows, 1 / sqrt(hashes kept).
+
+        Examples
+        --------
+        >>> Reference.fit(np.random.default_rng(0).standard_normal((300, 4))).resolution()["bin_width_sd"]
+        0.125
+        """
+        basis, frequencies = self.basis, len(self.basis.feature_mean) // 2
+        width = 2 * REACH / basis.bins
+        return {
+            "frequencies": float(frequencies),
+            "slices": float(basis.directions.shape[1]),
+            "components": float(basis.axes.shape[1]),
+            "bins": float(basis.bins),
+            "bin_width_sd": width,
+            "fine_cells": float(len(basis.fine)),
+            "cells": float(len(basis.centres)),
+            "rows": float(self.base.rows),
+            "calibration_rows": float(self.calibration.rows),
+            "mmd_error": 4 / frequencies**0.5,
+            "wasserstein_error_sd": width,
+            "duplicates_error": self.base.distinct.size**-0.5,
+        }
+
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         calibration = {f"calibration.{n}": getattr(self.calibration, n) for n in ("sizes", "full", "fewer")}
-        return {**{f"basis.{n}": a for n, a in self.basis.arrays().items()}, **calibration, **{f"sums.{n}": a for n, a in self.base.sums.items()}}
+        return {
+            **{f"basis.{n}": a for n, a in self.basis.arrays().items()},
+            **calibration,
+            **{f"sums.{n}": a for n, a in self.base.sums.items()},
+        }
 
     def to_bytes(self) -> bytes:
         """The whole artefact."""
         arrays = {n: a for n, a in self._arrays().items() if not n.startswith("sums.")}
         arrays["base"] = np.frombuffer(encode_sketch(self.base), np.uint8)
         c = self.calibration
-        header = {"profile": self.basis.profile, "rows": self.rows, "seed": self.seed, "model_id": self.model_id,
-                  "calibration": {"rows": c.rows, "unit": c.unit, "units": c.units}}  # fmt: skip
+        header = {
+            "profile": self.basis.profile,
+            "rows": self.rows,
+            "seed": self.seed,
+            "model_id": self.model_id,
+            "calibration": {"rows": c.rows, "unit": c.unit, "units": c.units},
+        }
         return pack(REFERENCE, arrays, header)
 
     @classmethod
@@ -188,7 +241,8 @@ def in_time_order(batch: Batch) -> Batch:
 
 
 def units_of(batch: Batch, *, exchangeable: bool) -> tuple[Int, str]:
-    """What may be relabelled: sessions where there are any, blocks where successive rows depend on each other, else rows.
+    """What may be relabelled: sessions where there are any, blocks where successive rows depend on each other,
+    else rows.
 
     Returns
     -------
@@ -221,8 +275,12 @@ def _split(units: Int, rng: np.random.Generator) -> tuple[Int, Int]:
     count = int(units.max()) + 1
     share = min(FIT_SHARE, MOST_FIT_ROWS / len(units))
     if count < FEWEST_BLOCKS:
-        raise DataError("reference", got=f"{count} independent groups of rows", want=f"at least {FEWEST_BLOCKS}",
-                        hint="Rows depend on each other over long stretches; give more rows, sessions, or declare them exchangeable")  # fmt: skip
+        raise DataError(
+            "reference",
+            got=f"{count} independent groups of rows",
+            want=f"at least {FEWEST_BLOCKS}",
+            hint="Rows depend on each other over long stretches; give more rows or sessions, or say exchangeable",
+        )
     fit = np.zeros(count, np.bool_)
     fit[rng.permutation(count)[: max(2, round(count * share))]] = True
     chosen = fit[units]

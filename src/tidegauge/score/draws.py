@@ -53,9 +53,9 @@ def relabel(basis: Basis, x: Float32, labels: Bool, names: tuple[str, ...]) -> D
 def as_windows(draws: Draws, n: int, reference: Sums) -> tuple[dict[str, Float64], dict[str, Float64]]:
     """Turn splits of the reference's own rows into windows of ``n`` rows beside the whole reference.
 
-    A split of M rows into n' and M - n' differs in its means with variance (1/n' + 1/(M - n')) V; a window of n rows beside a
-    reference of m differs with (1/n + 1/m) V. The difference is scaled by the root of the ratio and laid on the reference's mean,
-    so that no more rows are needed than there are, and no row is drawn twice.
+    A split of M rows into n' and M - n' differs in its means with variance (1/n' + 1/(M - n')) V; a window of n
+    rows beside a reference of m differs with (1/n + 1/m) V. The difference is scaled by the root of the ratio
+    and laid on the reference's mean, so that no more rows are needed than there are, and no row is drawn twice.
 
     Returns
     -------

@@ -14,10 +14,11 @@ Z80 = 0.841621
 
 
 def drift_per_cent(basis: Basis, squared: Float64) -> Float64:
-    """Per cent of the traffic that an (unbiased) squared MMD stands for; keeps the sign, so that it is unbiased at zero.
+    """Per cent of the traffic that an (unbiased) squared MMD stands for; keeps the sign, so that it is
+    unbiased at zero.
 
-    The distance of mean embeddings is linear in the mixing share: MMD(P, (1 - e) P + e Q) = e MMD(P, Q). One hundred per cent
-    is what moving everything to a typical other cell would make, the basis's ``anchor``.
+    The distance of mean embeddings is linear in the mixing share: MMD(P, (1 - e) P + e Q) = e MMD(P, Q). One
+    hundred per cent is what moving everything to a typical other cell would make, the basis's ``anchor``.
     """
     return 100 * np.sign(squared) * np.sqrt(np.abs(squared)) / basis.anchor
 
@@ -34,8 +35,8 @@ def drift(basis: Basis, window: Sums, reference: Sums, null: Float64) -> Drift:
 
     Notes
     -----
-    The interval inverts the normal law of the squared MMD: at distance t its variance is the null's plus 4 t^2 s^2 (1/n + 1/m),
-    s^2 the variance of one row's feature along the observed direction.
+    The interval inverts the normal law of the squared MMD: at distance t its variance is the null's plus
+    4 t^2 s^2 (1/n + 1/m), s^2 the variance of one row's feature along the observed direction.
     """
     squared = float(mmd(basis, window, reference))
     gap = average(window, "features") - average(reference, "features")

@@ -10,7 +10,8 @@ from tidegauge.score.parts import Float64, Sums, distribution
 
 
 def slice_constant(width: int) -> float:
-    """C_d = sqrt(pi) Gamma((d + 1) / 2) / Gamma(d / 2): energy distance in d dimensions = C_d x the mean over directions of it in 1-D / 1.
+    """C_d = sqrt(pi) Gamma((d + 1) / 2) / Gamma(d / 2): energy distance in d dimensions = C_d x the mean over
+    directions of it in 1-D / 1.
 
     The one-dimensional energy distance is 2 integral (F - G)^2, so that C_1 = 1 and
     ``E|X - Y| = C_d mean_u E|u (X - Y)|`` (Szekely and Rizzo, 2013).
@@ -47,5 +48,7 @@ def energy_pc1(basis: Basis, window: Sums, reference: Sums) -> Float64:
 
 
 def whitened_energy(basis: Basis, window: Sums, reference: Sums) -> Float64:
-    """Mean over the whitened principal components of the energy distance: small directions count as much as large ones."""
+    """Mean over the whitened principal components of the energy distance: small directions count as much as
+    large ones.
+    """
     return 2 * cramer(basis, window, reference, "coarse").mean(-1)

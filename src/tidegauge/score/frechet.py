@@ -9,7 +9,9 @@ from tidegauge.score.parts import Float64, Sums, component_moments, total_varian
 
 
 def frechet(basis: Basis, window: Sums, reference: Sums) -> Float64:
-    """|m1 - m0|^2 + tr(C1 + C0 - 2 (C1 C0)^(1/2)) in the leading components, in squared units of the vectors (Dowson and Landau, 1982)."""
+    """|m1 - m0|^2 + tr(C1 + C0 - 2 (C1 C0)^(1/2)) in the leading components, in squared units of the vectors
+    (Dowson and Landau, 1982).
+    """
     scale = basis.deviations
     (m1, c1), (m0, c0) = component_moments(basis, window), component_moments(basis, reference)
     c1, c0 = (c * scale[:, None] * scale for c in (c1, c0))

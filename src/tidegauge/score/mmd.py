@@ -25,6 +25,9 @@ def whitened_mmd(which: int, basis: Basis, window: Sums, reference: Sums) -> Flo
 
     Not bias-corrected: its null mean is taken from draws at the same sizes.
     """
+    from scipy.linalg import solve_triangular
+
     delta = (average(window, "features") - average(reference, "features")).astype(np.float32)
-    white = delta @ basis.whiteners[which].T
-    return np.einsum("...i,...i->...", white, white).astype(np.float64)
+    flat = delta.reshape(-1, delta.shape[-1])
+    white = solve_triangular(basis.whiteners[which], flat.T, lower=True, check_finite=False)
+    return np.einsum("ij,ij->j", white, white).astype(np.float64).reshape(delta.shape[:-1])

@@ -51,7 +51,9 @@ def describe(basis: Basis, window: Sums, reference: Sums, null: dict[str, Float6
     names = tuple(SCORES)
     values = evaluate(names, basis, window, reference)
     fewest = int(min(rows(window), rows(reference)))
-    return tuple(_score(n, float(v), null[n], fewest, basis, window, reference) for n, v in zip(names, values, strict=True))
+    return tuple(
+        _score(n, float(v), null[n], fewest, basis, window, reference) for n, v in zip(names, values, strict=True)
+    )
 
 
 def _score(name: str, value: float, null: Float64, fewest: int, basis: Basis, window: Sums, reference: Sums) -> Score:
@@ -64,10 +66,26 @@ def _score(name: str, value: float, null: Float64, fewest: int, basis: Basis, wi
         refused = "cannot be computed on these rows"
     if refused:
         nan = float("nan")
-        return Score(d.name, d.label, d.scope, nan, nan, nan, nan, nan, nan, d.effect_unit, nan, d.member, d.meaning, refused)
+        return Score(
+            d.name, d.label, d.scope, nan, nan, nan, nan, nan, nan, d.effect_unit, nan, d.member, d.meaning, refused
+        )
     mean, sd = float(null.mean()), float(null.std(ddof=1))
     both = np.concatenate([[value], null])
     p = float(p_values((np.abs(both - mean) if d.both else both)[:, None])[0, 0])
     z = (value - mean) / sd if sd > 0 else 0.0
     resolution = d.resolution(basis, window, reference)
-    return Score(d.name, d.label, d.scope, value, mean, sd, z, p, d.effect(value, mean), d.effect_unit, resolution, d.member, d.meaning)
+    return Score(
+        d.name,
+        d.label,
+        d.scope,
+        value,
+        mean,
+        sd,
+        z,
+        p,
+        d.effect(value, mean),
+        d.effect_unit,
+        resolution,
+        d.member,
+        d.meaning,
+    )

@@ -1,4 +1,6 @@
-"""Small readings of a sketch's sums that several scores share. Every function keeps leading axes: one window or a thousand draws."""
+"""Small readings of a sketch's sums that several scores share. Every function keeps leading axes: one window
+or a thousand draws.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What an approximation adds to a score: four standard errors of its random directions or frequencies, plus what bins can hide."""
+"""What an approximation adds to a score: four standard errors of its random directions or frequencies, plus
+what bins can hide.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def mmd_resolution(basis: Basis, window: Sums, reference: Sums) -> float:
 
 
 def _bin_error(basis: Basis, window: Sums, reference: Sums) -> np.ndarray:
-    """Bound per projection on the trapezoid's error in the Cramer integral: inside a bin the gap moves by at most its mass."""
+    """Bound per projection on the trapezoid's error in the Cramer integral: inside a bin the gap moves by at
+    most its mass.
+    """
     gap = np.abs(distribution(basis, window) - distribution(basis, reference))
     largest = np.maximum(gap[..., 1:], gap[..., :-1])
     move = np.maximum(shares(basis, window), shares(basis, reference))[..., 1:-1]

@@ -71,7 +71,8 @@ def domain_classifier(before: Float32, after: Float32, blocks_before: Int, block
 
 
 def knn_kl(before: Float32, after: Float32, seed: int) -> Score:
-    """KL divergence of the window from the reference by nearest neighbours (Wang, Kulkarni and Verdu, 2009) in eight components.
+    """KL divergence of the window from the reference by nearest neighbours (Wang, Kulkarni and Verdu, 2009) in
+    eight components.
 
     ``resolution`` is the half-width of its 95 % interval; the null comes from relabelling the same rows.
     """
@@ -97,7 +98,9 @@ def _sorted_neighbours(x: npt.NDArray[np.float64]) -> tuple[Int, npt.NDArray[np.
 
 
 def _kl(order: Int, distance: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_], k: int) -> tuple[float, float]:
-    """Estimate and standard error: mean over window rows of k log(distance to the reference / distance to the window)."""
+    """Estimate and standard error: mean over window rows of k log(distance to the reference / distance to the
+    window).
+    """
     rows = np.flatnonzero(positive)
     same = positive[order[rows]]
     own = np.take_along_axis(distance[rows], (np.cumsum(same, axis=1) >= NEIGHBOURS).argmax(1)[:, None], 1)[:, 0]
@@ -108,11 +111,15 @@ def _kl(order: Int, distance: npt.NDArray[np.float64], positive: npt.NDArray[np.
     return float(logs.mean() + np.log(m / (len(rows) - 1))), float(logs.std(ddof=1) / np.sqrt(len(rows)))
 
 
-def _score(name: str, label: str, meaning: str, value: float, mean: float, sd: float, unit: str, half_width: float) -> Score:
+def _score(
+    name: str, label: str, meaning: str, value: float, mean: float, sd: float, unit: str, half_width: float
+) -> Score:
     from scipy.stats import norm
 
     z = (value - mean) / sd if sd > 0 else 0.0
-    return Score(name, label, "sample", value, mean, sd, z, float(norm.sf(z)), value - mean, unit, half_width, False, meaning)
+    return Score(
+        name, label, "sample", value, mean, sd, z, float(norm.sf(z)), value - mean, unit, half_width, False, meaning
+    )
 
 
 def _refused(name: str, label: str, meaning: str, unit: str, rows: int) -> Score:

@@ -1,7 +1,7 @@
 """Scans: over all cells of all levels, the largest standardised change of traffic, or of spread.
 
-A scan over many small cells must not drown a change of a large one: half the multiscale penalty sqrt(2 (1 + log(1 / share)))
-of Dumbgen and Spokoiny (2001) comes off each cell's z.
+A scan over many small cells must not drown a change of a large one: half the multiscale penalty sqrt(2 (1 +
+log(1 / share))) of Dumbgen and Spokoiny (2001) comes off each cell's z.
 """
 
 from __future__ import annotations
@@ -23,16 +23,24 @@ def penalty(share: Float64) -> Float64:
 
 
 def mass_z(basis: Basis, window: Sums, reference: Sums) -> Float64:
-    """Signed root of the deviance of every cell's share between both sides, (..., cells): positive where traffic was gained."""
+    """Signed root of the deviance of every cell's share between both sides, (..., cells): positive where
+    traffic was gained.
+    """
     a, b = (np.maximum(cell_rows(basis, s), 0) for s in (window, reference))
     n, m = rows(window)[..., None], rows(reference)[..., None]
     expected = (a + b) / (n + m)
-    deviance = 2 * (_term(a, n * expected) + _term(b, m * expected) + _term(n - a, n * (1 - expected)) + _term(m - b, m * (1 - expected)))
+    deviance = 2 * (
+        _term(a, n * expected)
+        + _term(b, m * expected)
+        + _term(n - a, n * (1 - expected))
+        + _term(m - b, m * (1 - expected))
+    )
     z = np.sign(a / n - b / m) * np.sqrt(np.maximum(deviance, 0))
     return np.where(a + b >= FEWEST_MASS, z, 0.0)
 
 
 def _term(observed: Float64, expected: Float64) -> Float64:
+    observed = np.maximum(observed, 0)
     return xlogy(observed, observed / np.maximum(expected, 1e-12))
 
 
@@ -44,8 +52,8 @@ def mass_scan(basis: Basis, window: Sums, reference: Sums) -> Float64:
 def spread_z(basis: Basis, window: Sums, reference: Sums) -> Float64:
     """Score test of the mean distance to the centre of every cell, (..., cells): positive where the cell grew wider.
 
-    The variance is that of both sides' rows together about their common mean: a few rows that happen to lie close cannot
-    inflate z, as they would with a variance of their own.
+    The variance is that of both sides' rows together about their common mean: a few rows that happen to lie
+    close cannot inflate z, as they would with a variance of their own.
     """
     n, m = (cell_rows(basis, s) for s in (window, reference))
     (sum1, square1), (sum0, square0) = cell_distances(basis, window), cell_distances(basis, reference)

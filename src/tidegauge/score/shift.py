@@ -9,7 +9,9 @@ from tidegauge.score.parts import Float64, Sums, average, component_moments, row
 
 
 def mean_shift(basis: Basis, window: Sums, reference: Sums) -> Float64:
-    """Length of the shift of the mean over the root of the reference's total variance (V-statistic; the effect is corrected)."""
+    """Length of the shift of the mean over the root of the reference's total variance (V-statistic; the effect
+    is corrected).
+    """
     gap = average(window, "mean")[..., :-1] - average(reference, "mean")[..., :-1]
     return np.sqrt((gap**2).sum(-1) / basis.variance)
 
@@ -21,14 +23,17 @@ def mean_shift_pc1(basis: Basis, window: Sums, reference: Sums) -> Float64:
 
 
 def hotelling(basis: Basis, window: Sums, reference: Sums) -> Float64:
-    """Squared shift of the mean in the whitened components, over its sampling noise (1/n + 1/m): Hotelling's T^2 with the
-    reference's covariance."""
+    """Squared shift of the mean in the whitened components, over its sampling noise (1/n + 1/m): Hotelling's
+    T^2 with the reference's covariance.
+    """
     m1, m0 = component_moments(basis, window)[0], component_moments(basis, reference)[0]
     return ((m1 - m0) ** 2).sum(-1) / (1 / rows(window) + 1 / rows(reference))
 
 
 def directional_sd(basis: Basis, gap: Float64) -> float:
-    """Standard deviation of the reference along the direction of ``gap`` (d,), from the components and what lies outside."""
+    """Standard deviation of the reference along the direction of ``gap`` (d,), from the components and what
+    lies outside.
+    """
     length = float(np.linalg.norm(gap))
     if length == 0:
         return float(np.sqrt(basis.variance / basis.width))

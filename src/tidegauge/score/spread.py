@@ -31,8 +31,8 @@ def spread_pc1(basis: Basis, window: Sums, reference: Sums) -> Float64:
 def spread_panel(basis: Basis, window: Sums, reference: Sums) -> Float64:
     """The larger of two squared z: of the overall log-ratio, and of the components' log-ratios together.
 
-    Both are put on one scale by their large-sample variances, so that a change of the whole and one of a few directions are
-    seen alike.
+    Both are put on one scale by their large-sample variances, so that a change of the whole and one of a few
+    directions are seen alike.
     """
     noise = 1 / rows(window) + 1 / rows(reference)
     square = average(reference, "mean")[..., -1]

@@ -32,7 +32,9 @@ def sliced_wasserstein1(basis: Basis, window: Sums, reference: Sums) -> Float64:
 
 
 def quantiles(basis: Basis, sums: Sums, projections: slice) -> Float64:
-    """Quantile functions at LEVELS middle levels, linear inside bins, clipped to the edges: (..., projections, LEVELS)."""
+    """Quantile functions at LEVELS middle levels, linear inside bins, clipped to the edges: (..., projections,
+    LEVELS).
+    """
     cumulative = distribution(basis, sums)[..., projections, :]
     levels = (np.arange(LEVELS) + 0.5) / LEVELS
     flat = cumulative.reshape(-1, cumulative.shape[-1])

@@ -1,0 +1,1 @@
+"""The sketch: linear pieces, samples by hash, and the codec."""

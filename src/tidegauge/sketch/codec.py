@@ -1,7 +1,7 @@
 """The only file that packs bytes: a magic word, a digest, and a safetensors payload. No pickle, nothing executable.
 
-Layout: 8 bytes magic (the last is the format's version), 32 bytes SHA-256 of what follows, then safetensors: named arrays and a
-JSON header. A digest is checked before anything is parsed.
+Layout: 8 bytes magic (the last is the format's version), 32 bytes SHA-256 of what follows, then safetensors:
+named arrays and a JSON header. A digest is checked before anything is parsed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def unpack(magic: bytes, data: bytes, what: str) -> tuple[Arrays, dict[str, Any]
     if found != want:
         raise ArtefactError(what, got=f"a {found}" if found else "no file of tidegauge's", want=f"a {want}")
     if data[7] != magic[7]:
-        raise ArtefactError(what, got=f"format version {data[7]}", want=f"version {magic[7]}", hint="Use the tidegauge that wrote it")
+        raise ArtefactError(
+            what, got=f"format version {data[7]}", want=f"version {magic[7]}", hint="Use the tidegauge that wrote it"
+        )
     payload = data[8 + DIGEST :]
     if not hmac.compare_digest(hashlib.sha256(payload).digest(), data[8 : 8 + DIGEST]):
         raise ArtefactError(what, got=f"damaged or truncated bytes ({len(data)})", want="bytes that match their digest")
@@ -64,7 +66,9 @@ def _parse(payload: bytes, what: str) -> tuple[Arrays, dict[str, Any]]:
         size = int.from_bytes(payload[:8], "little")
         header = json.loads(json.loads(payload[8 : 8 + size])["__metadata__"]["header"])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(what, got=f"a payload that cannot be read ({error})", want="named arrays and a header") from error
+        raise ArtefactError(
+            what, got=f"a payload that cannot be read ({error})", want="named arrays and a header"
+        ) from error
     return arrays, header
 
 
@@ -102,10 +106,15 @@ def encode_sketch(sketch: Sketch) -> bytes:
     arrays |= sample_arrays("uniform", sketch.uniform) | sample_arrays("novel", sketch.novel)
     arrays["distinct"] = sketch.distinct.hashes
     header = {
-        "reference": sketch.reference, "cells": sketch.cells, "outcomes": sorted(sketch.outcomes), "rejected": dict(sketch.rejected),
-        "first_rejected": sketch.first_rejected, "times": sketch.times, "source": sketch.source,
+        "reference": sketch.reference,
+        "cells": sketch.cells,
+        "outcomes": sorted(sketch.outcomes),
+        "rejected": dict(sketch.rejected),
+        "first_rejected": sketch.first_rejected,
+        "times": sketch.times,
+        "source": sketch.source,
         "sizes": [sketch.uniform.size, sketch.novel.size, sketch.distinct.size],
-    }  # fmt: skip
+    }
     return pack(SKETCH, arrays, header)
 
 

@@ -1,7 +1,7 @@
 """Contributions of rows: what one row adds to a piece, and the two ways to sum it.
 
-A piece of a sketch is the sum of its rows' contributions. A permutation test needs the same sums for many subsets of the same
-rows, which is one matrix product. Both live here, so that the two doors cannot disagree.
+A piece of a sketch is the sum of its rows' contributions. A permutation test needs the same sums for many
+subsets of the same rows, which is one matrix product. Both live here, so that the two doors cannot disagree.
 """
 
 from __future__ import annotations

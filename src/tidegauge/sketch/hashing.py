@@ -49,7 +49,9 @@ def text_hash(ids: npt.NDArray[np.generic]) -> UInt:
 
 
 def row_hash(batch: Batch, first: int) -> UInt:
-    """Hash that draws the samples: of the id where there is one, else of content and position (``first`` rows went before)."""
+    """Hash that draws the samples: of the id where there is one, else of content and position (``first`` rows
+    went before).
+    """
     if batch.ids is not None:
         return text_hash(batch.ids)
     position = np.arange(first, first + batch.rows, dtype=np.uint64)

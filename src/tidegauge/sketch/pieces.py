@@ -48,7 +48,9 @@ def moments(_: Basis, rows: Rows) -> Columns:
 
 
 def histogram_index(values: npt.NDArray[np.float32], edges: Float64, bins: int) -> Int:
-    """Bin of each value, shape (n, m): 0 below the edges, 1 .. bins inside, bins + 1 beyond; offset column by column."""
+    """Bin of each value, shape (n, m): 0 below the edges, 1 .. bins inside, bins + 1 beyond; offset column by
+    column.
+    """
     low, width = edges[..., 0], (edges[..., -1] - edges[..., 0]) / bins
     index = np.clip(np.floor((values - low) / width) + 1, 0, bins + 1).astype(np.int64)
     return index + np.arange(values.shape[1]) * (bins + 2)
@@ -114,7 +116,9 @@ PIECES: dict[str, Piece] = {
     "count": Piece(lambda b: 1, count, "rows"),
     "mean": Piece(lambda b: b.width + 1, mean, "sum of the vectors and of their squared lengths"),
     "features": Piece(lambda b: 2 * b.weights.shape[1], features, "sums of random cosines and sines"),
-    "moments": Piece(lambda b: b.axes.shape[1] * (b.axes.shape[1] + 1) // 2, moments, "second moments of the components"),
+    "moments": Piece(
+        lambda b: b.axes.shape[1] * (b.axes.shape[1] + 1) // 2, moments, "second moments of the components"
+    ),
     "slices": Piece(lambda b: _projected(b) * (b.bins + 2), slices, "histograms of the projections"),
     "tails": Piece(lambda b: 2 * _projected(b), tails, "mass beyond the histograms' edges"),
     "diagnostics": Piece(lambda b: len(DIAGNOSTICS) * (b.bins + 2), diagnostics, "histograms of lengths and distances"),

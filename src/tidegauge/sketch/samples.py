@@ -55,9 +55,13 @@ class Sample:
             self.size,
             keys[keep],
             np.concatenate([self.x, other.x])[keep],
-            np.concatenate([self.ids, other.ids])[keep],
-            np.concatenate([self.texts, other.texts])[keep],
+            _joined(self.ids, other.ids)[keep],
+            _joined(self.texts, other.texts)[keep],
         )
+
+
+def _joined(a: StrArray, b: StrArray) -> npt.NDArray[np.str_]:
+    return np.concatenate([np.asarray(a, np.str_), np.asarray(b, np.str_)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

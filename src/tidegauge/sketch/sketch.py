@@ -93,7 +93,11 @@ class Sketch:
         stop = start + len(keys)
         scaled = rows.centred / np.float32(scale_of(basis))
         first = self.rows - len(keys)
-        ids = batch.ids[start:stop] if batch.ids is not None else np.array([f"row {first + i + 1}" for i in range(len(keys))])
+        ids = (
+            batch.ids[start:stop]
+            if batch.ids is not None
+            else np.array([f"row {first + i + 1}" for i in range(len(keys))])
+        )
         texts = batch.texts[start:stop] if batch.texts is not None else np.full(len(keys), "", np.str_)
         self.uniform = self.uniform.offer(unit_interval(keys), scaled, ids, texts)
         weight = 1 / np.maximum(1 - rows.tail, 1e-3)
@@ -103,14 +107,19 @@ class Sketch:
         """The sketch of both sets together."""
         if self.reference != other.reference:
             raise MismatchError(
-                "adding sketches", got=f"references {self.reference[:12]} and {other.reference[:12]}",
-                want="one reference", hint="Sketch both under the same reference",
-            )  # fmt: skip
+                "adding sketches",
+                got=f"references {self.reference[:12]} and {other.reference[:12]}",
+                want="one reference",
+                hint="Sketch both under the same reference",
+            )
         out = object.__new__(Sketch)
         out.reference, out.cells = self.reference, self.cells
         out.sums = {name: self.sums[name] + other.sums[name] for name in self.sums}
         names = dict.fromkeys([*self.outcomes, *other.outcomes])
-        out.outcomes = {n: sum((s.outcomes[n] for s in (self, other) if n in s.outcomes), np.zeros((2, 2 * self.cells))) for n in names}
+        out.outcomes = {
+            n: sum((s.outcomes[n] for s in (self, other) if n in s.outcomes), np.zeros((2, 2 * self.cells)))
+            for n in names
+        }
         out.rejected = self.rejected + other.rejected
         out.first_rejected = {**other.first_rejected, **self.first_rejected}
         out.times = self.times
@@ -144,8 +153,9 @@ class Sketch:
 
 
 def scale_of(basis: Basis) -> float:
-    """Standard deviation of one dimension on average: samples are kept in this unit, where float16 neither overflows nor
-    underflows."""
+    """Standard deviation of one dimension on average: samples are kept in this unit, where float16 neither
+    overflows nor underflows.
+    """
     return max(float(np.sqrt(basis.variance / basis.width)), 1e-30)
 
 

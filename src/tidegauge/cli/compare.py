@@ -1,0 +1,174 @@
+"""``tidegauge compare A B``: did the vectors drift between two files, or from a reference?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegauge.cli import options
+from tidegauge.cli.inputs import (
+    check_model,
+    kind_of_file,
+    labels,
+    load_reference,
+    load_sketch,
+    read_vectors,
+    refuse_kind,
+    sketch_vectors,
+)
+from tidegauge.cli.options import Form
+from tidegauge.cli.output import busy, check_folder, coloured, emit, emit_paths, note, progress, write_whole_report
+from tidegauge.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from tidegauge.comparison.settings import Settings
+    from tidegauge.records import Columns, Comparison
+    from tidegauge.reference import Reference
+    from tidegauge.sketch.sketch import Sketch
+
+NAME = "compare"
+HELP = options.help_text(
+    "Tell whether the vectors of B have drifted from those of A, how, and by how much.\n\n"
+    "A and B are files, folders or patterns of .npy, .npz, Parquet, Arrow IPC, CSV or JSONL. A may be a reference that "
+    "'tidegauge fit' made: B may then be of any size, or a sketch.\n\n"
+    "Exit status: 0 no drift, 1 drift, 2 usage or data error, 3 insufficient data.",
+    "tidegauge compare before.npy after.npy",
+    "tidegauge compare before.parquet after.parquet --column vector --text-column text --outcome success",
+    "tidegauge compare before.npy after.npy --out report --format html",
+    "tidegauge compare normal.tg 'monday/*.parquet' --model-id my-encoder-1",
+    "tidegauge compare before.npy after.npy --format json > result.json",
+)
+
+
+def command(
+    before: Annotated[str, typer.Argument(metavar="A", help="What is normal: vectors, or a reference.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="What is asked about: vectors, or a sketch under A.")],
+    column: options.VectorColumn = None,
+    id_column: options.IdColumn = None,
+    text_column: options.TextColumn = None,
+    time_column: options.TimeColumn = None,
+    session_column: options.SessionColumn = None,
+    outcome: options.Outcomes = None,
+    exchangeable: options.Exchangeable = False,
+    alpha: options.Alpha = 0.05,
+    min_effect: options.MinEffect = 0.0,
+    seed: options.Seed = None,
+    max_rejected: options.MaxRejected = None,
+    model_id: options.ModelId = "",
+    ignore_model_id: options.IgnoreModelId = False,
+    no_samples: options.NoSamples = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write the whole report here: page, pictures, JSON, text."),
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="What stdout gets; html needs --out.")] = Form.text,
+) -> None:
+    """Compare two sides, print the result, and leave with its status."""
+    from tidegauge.comparison import score
+    from tidegauge.comparison.conclude import relabelled
+    from tidegauge.comparison.settings import Settings
+
+    settings = Settings(alpha, min_effect, seed or 0, exchangeable)
+    limit = options.share_of_rejected(max_rejected)
+    columns = options.columns(column, id_column, text_column, time_column, session_column, outcome)
+    _check_output(form, out)
+    frozen = _check_kinds(before, after)
+    with progress() as bar:
+        if frozen:
+            _refuse_with_reference(before, {"--exchangeable": exchangeable, "--seed": seed is not None})
+            busy(bar, f"Reading {before}")
+            reference = load_reference(before)
+            check_model(before, reference, model_id, ignore=ignore_model_id)
+            window = _window(bar, reference, after, columns, limit, samples=not no_samples)
+            busy(bar, "Comparing")
+            result = score(reference, window, alpha=settings.alpha, min_effect=settings.min_effect)
+        else:
+            _refuse_without_reference({"--no-samples": no_samples, "--ignore-model-id": ignore_model_id})
+            result = replace(_compare(bar, before, after, columns, limit, settings), model_id=model_id)
+        result = relabelled(result, *labels(before, after))
+        busy(bar, "Writing the report")
+        paths = write_whole_report(result, out) if out else []
+    _print(result, form, paths)
+    raise typer.Exit(result.verdict.exit_status)
+
+
+def _check_output(form: Form, out: Path | None) -> None:
+    if form is Form.html and out is None:
+        raise UsageError("--format html", got="no --out", want="a folder for the page and its pictures")
+    if out is not None:
+        check_folder(out)
+
+
+def _check_kinds(before: str, after: str) -> bool:
+    """Tell whether A is a reference; refuse what cannot stand where it stands."""
+    first, second = kind_of_file(before), kind_of_file(after)
+    if first == "sketch":
+        refuse_kind(before, first, "a reference, or vectors", "A sketch goes in place of B, under its reference as A")
+    if second == "reference":
+        refuse_kind(after, second, "vectors, or a sketch", "A reference goes in place of A")
+    if second == "sketch" and first != "reference":
+        refuse_kind(after, second, "vectors", "A sketch is compared with the reference that it was made under, as A")
+    return first == "reference"
+
+
+def _refuse_with_reference(path: str, given: dict[str, bool]) -> None:
+    for name, used in given.items():
+        if used:
+            raise UsageError(name, got="a reference as A", want="two files of vectors", hint=f"{path} fixes this already: say it to 'tidegauge fit'")  # fmt: skip
+
+
+def _refuse_without_reference(given: dict[str, bool]) -> None:
+    for name, used in given.items():
+        if used:
+            raise UsageError(name, got="two files of vectors", want="a reference as A")
+
+
+def _window(
+    bar: Progress, reference: Reference, after: str, columns: Columns, limit: float, *, samples: bool
+) -> Sketch:
+    """Make the sketch of B, or read it."""
+    from tidegauge.gate import check_rejected
+    from tidegauge.records import Columns
+
+    if kind_of_file(after) != "sketch":
+        return sketch_vectors(bar, reference, after, columns, limit, samples=samples)
+    if columns != Columns() or not samples:
+        note(f"{after} is a sketch, which has its columns and samples already: options about them mean nothing here")
+    sketch = load_sketch(after)
+    check_rejected(sketch.side("window"), limit)
+    return sketch
+
+
+def _compare(bar: Progress, before: str, after: str, columns: Columns, limit: float, settings: Settings) -> Comparison:
+    from tidegauge.comparison import compare
+
+    first, second = (read_vectors(bar, path, columns, limit) for path in (before, after))
+    busy(bar, "Comparing")
+    return compare(
+        first,
+        second,
+        alpha=settings.alpha,
+        min_effect=settings.min_effect,
+        seed=settings.seed,
+        exchangeable=settings.exchangeable,
+    )
+
+
+def _print(result: Comparison, form: Form, paths: list[Path]) -> None:
+    """Print the result, then the paths; those go to stderr where stdout is JSON."""
+    from tidegauge.report import json, text
+
+    if form is Form.json:
+        emit(json.render(result))
+        for path in paths:
+            note(f"wrote {path}")
+        return
+    emit(text.render(result, color=coloured()))
+    if paths:
+        emit("\n")
+        emit_paths(paths)

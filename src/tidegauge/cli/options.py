@@ -1,0 +1,114 @@
+"""Every option that more than one command takes, declared once, and how help is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tidegauge.records import Columns
+
+
+class Form(str, Enum):
+    """How a result is printed."""
+
+    text = "text"
+    json = "json"
+    html = "html"
+
+
+class PlainForm(str, Enum):
+    """How a result without pictures is printed."""
+
+    text = "text"
+    json = "json"
+
+
+_COLUMNS, _RULES = "Columns", "Decision"
+
+VectorColumn = Annotated[
+    str | None,
+    typer.Option("--column", metavar="NAME", help="Column (or array of an .npz) that holds the vectors; found by itself where only one can be it. A pattern such as 'dim_*' names one column per dimension."),
+]  # fmt: skip
+IdColumn = Annotated[str | None, typer.Option("--id-column", metavar="NAME", help="Column of the rows' own ids.")]
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", metavar="NAME", help="Column of the texts, shown as examples.")
+]
+TimeColumn = Annotated[
+    str | None,
+    typer.Option("--time-column", metavar="NAME", help="Column of event times; rows are put in their order."),
+]
+SessionColumn = Annotated[
+    str | None,
+    typer.Option("--session-column", metavar="NAME", help="Column of sessions, which change sides as a whole."),
+]
+Outcomes = Annotated[
+    list[str] | None,
+    typer.Option("--outcome", metavar="NAME", help="Column of a product metric, 0 or 1 or a number; may be repeated."),
+]
+Exchangeable = Annotated[
+    bool,
+    typer.Option("--exchangeable", help="Declare that the order of the rows means nothing; it is then not checked."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Fixes everything random (default 0).")]
+Alpha = Annotated[
+    float, typer.Option("--alpha", metavar="SHARE", help="Share of unchanged comparisons that may be called drift.")
+]
+MinEffect = Annotated[
+    float,
+    typer.Option("--min-effect", metavar="PERCENT", help="Smallest drift of interest, in per cent of the traffic."),
+]
+MaxRejected = Annotated[
+    float | None,
+    typer.Option("--max-rejected", metavar="SHARE", min=0.0, max=1.0, help="Share of rows that may be set aside (default 0.05); above it a file is refused."),
+]  # fmt: skip
+ModelId = Annotated[
+    str,
+    typer.Option("--model-id", metavar="ID", help="The embedding model of these vectors; another model's are refused."),
+]
+IgnoreModelId = Annotated[bool, typer.Option("--ignore-model-id", help="Compare although the models differ.")]
+NoSamples = Annotated[
+    bool,
+    typer.Option("--no-samples", help="Keep no vector, id or text of any row; examples and points are then missing."),
+]
+OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write it.")]
+
+
+def columns(
+    vector: str | None,
+    row_id: str | None,
+    text: str | None,
+    time: str | None,
+    session: str | None,
+    outcomes: Sequence[str] | None,
+) -> Columns:
+    """Gather the column options."""
+    from tidegauge.records import Columns
+
+    return Columns(vector, row_id, text, time, session, outcomes=tuple(outcomes or ()))
+
+
+def share_of_rejected(given: float | None) -> float:
+    """Return the share of rows that may be set aside."""
+    from tidegauge.gate import MAX_REJECTED
+
+    return MAX_REJECTED if given is None else given
+
+
+def help_text(what: str, *examples: str) -> str:
+    """Lay out a command's help: what it does, then examples that keep their lines.
+
+    Examples
+    --------
+    >>> print(help_text("Say hello.", "hello world").replace("\\b", "|"))
+    Say hello.
+    <BLANKLINE>
+    |
+    Examples:
+      $ hello world
+    """
+    return "\n".join([what, "", "\b", "Examples:", *(f"  $ {line}" for line in examples)])

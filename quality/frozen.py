@@ -1,4 +1,4 @@
-"""What the tables of the frozen door share: a reference without its diagnostics, which decides as the whole one does."""
+"""What the tables of the frozen door share: a reference without diagnostics, which decides as the whole does."""
 
 from __future__ import annotations
 

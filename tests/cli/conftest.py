@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tidegauge import Reference
 from tidegauge.cli import run
 
 
@@ -41,15 +43,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(5)
     x = rng.standard_normal((480, 4)).astype(np.float32)
     x[:240, :2] *= 2
-    rows = {"before": rng.permutation(x)[:160], "same": rng.permutation(x)[:160], "moved": rng.permutation(x)[:160] + 1}
+    before, same, moved = np.split(rng.permutation(x), 3)
+    rows = {"before": before, "same": same, "moved": moved + 1}
     for name, values in rows.items():
         np.save(folder / f"{name}.npy", values)
         pq.write_table(table(values, name), folder / f"{name}.parquet")
     np.save(folder / "few.npy", rows["same"][:4])
     np.save(folder / "wide.npy", rng.standard_normal((160, 5)))
-    for name, model in {"normal": "", "modelled": "encoder-1"}.items():
-        assert run(["fit", str(folder / "before.npy"), "-o", str(folder / f"{name}.tg"), "--model-id", model]) == 0
-    assert run(["sketch", str(folder / "moved.npy"), "-r", str(folder / "normal.tg"), "-o", str(folder / "moved.tgs")]) == 0
+    assert run(["fit", str(folder / "before.npy"), "-o", str(folder / "normal.tg")]) == 0
+    replace(Reference.load(folder / "normal.tg"), model_id="encoder-1").save(folder / "modelled.tg")
+    line = ["sketch", "moved.npy", "-r", "normal.tg", "-o", "moved.tgs"]
+    assert run([str(folder / word) if "." in word else word for word in line]) == 0
     return folder
 
 

@@ -64,7 +64,9 @@ def test_names_survive_the_import_of_their_folders() -> None:
 def test_script_passes_status_and_message_on(files: Path) -> None:
     done = script("compare", files / "before.npy", files / "wide.npy")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"tidegauge: {files}/wide.npy: got vectors of width 5, want width 4, as in {files}/before.npy\n"
+    assert (
+        done.stderr == f"tidegauge: {files}/wide.npy: got vectors of width 5, want width 4, as in {files}/before.npy\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,9 +94,7 @@ def test_what_goes_wrong_is_one_line(
             tidegauge("--debug", "compare", files / "before.npy", files / "same.npy")
 
 
-def test_warnings_of_libraries_stay_inside(
-    tidegauge: Tidegauge, files: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_warnings_of_libraries_stay_inside(tidegauge: Tidegauge, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def warn(*_: object, **__: object) -> None:
         warnings.warn("from a library", RuntimeWarning, stacklevel=1)
         raise MemoryError

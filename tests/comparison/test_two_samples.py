@@ -58,7 +58,6 @@ def test_finds_a_shift_of_the_mean(seed: int) -> None:
     assert decide_two_samples(before, after + np.float32(0.3), draws=199, seed=seed).p <= 0.05
 
 
-@pytest.mark.xfail(strict=True, reason="joint_p: ties at the smallest p, though other members tell them apart")
 def test_clear_drift_reaches_the_smallest_p_there_is() -> None:
     rng = np.random.default_rng(0)
     before, after = clusters(rng, 500)[0], clusters(rng, 300)[0] + np.float32(0.4)

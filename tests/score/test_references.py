@@ -13,6 +13,7 @@ from tests.score.references import REFERENCES, constant
 from tidegauge.basis import Basis, fit_basis
 from tidegauge.score.energy import slice_constant
 from tidegauge.score.registry import SCORES
+from tidegauge.score.scans import mass_z, spread_z
 
 Float32 = npt.NDArray[np.float32]
 
@@ -63,3 +64,21 @@ def test_slice_constant_by_monte_carlo(width: int) -> None:
     along = np.abs(directions[:, 0]) / np.linalg.norm(directions, axis=1)
     error = 4 * along.std() / np.sqrt(len(along)) / along.mean()
     assert slice_constant(width) == pytest.approx(1 / along.mean(), rel=error)
+
+
+def test_cells_with_too_few_rows_do_not_speak() -> None:
+    """Two of twelve rows in a cell that the reference never had are too few for traffic; so are four for spread."""
+    basis, window, reference = case("five")
+    sides = [sums(basis, x) for x in (window[:12], reference)]
+    cell, cells = int(basis.fine[0]), len(basis.centres)
+    for side, count in zip(sides, (2, 0), strict=True):
+        side["cells"][[cell, cell + cells]] = count, 0
+    assert mass_z(basis, *sides)[cell] == 0
+    sides[0]["cells"][cell] = 3
+    assert mass_z(basis, *sides)[cell] > 3
+    for few, z in ((4, 0), (5, 5)):
+        for side, count, distance in zip(sides, (few, 50), (9.0, 1.0), strict=True):
+            side["cells"][cell] = count
+            side["distances"][[cell, cell + cells]] = count * distance, count * distance**2 * 1.01
+        assert abs(spread_z(basis, *sides)[cell]) >= z
+        assert z or spread_z(basis, *sides)[cell] == 0

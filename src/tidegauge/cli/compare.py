@@ -119,7 +119,8 @@ def _check_kinds(before: str, after: str) -> bool:
 def _refuse_with_reference(path: str, given: dict[str, bool]) -> None:
     for name, used in given.items():
         if used:
-            raise UsageError(name, got="a reference as A", want="two files of vectors", hint=f"{path} fixes this already: say it to 'tidegauge fit'")  # fmt: skip
+            hint = f"{path} fixes this already: say it to 'tidegauge fit'"
+            raise UsageError(name, got="a reference as A", want="two files of vectors", hint=hint)
 
 
 def _refuse_without_reference(given: dict[str, bool]) -> None:

@@ -58,5 +58,5 @@ def command(
             batch, seed=settings.seed, model_id=model_id, samples=not no_samples, exchangeable=settings.exchangeable
         )
         reference.save(out)
-    emit(f"Reference {reference.hash[:12]}: {reference.rows:,} rows of width {reference.width}, calibrated by {reference.calibration.unit}.\n")  # fmt: skip
-    emit(f"{out}\n")
+    what = f"{reference.rows:,} rows of width {reference.width}, calibrated by {reference.calibration.unit}"
+    emit(f"Reference {reference.hash[:12]}: {what}.\n{out}\n")

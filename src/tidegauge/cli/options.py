@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tidegauge.records import Columns
 
 
-class Form(str, Enum):
+class Form(StrEnum):
     """How a result is printed."""
 
     text = "text"
@@ -21,19 +21,22 @@ class Form(str, Enum):
     html = "html"
 
 
-class PlainForm(str, Enum):
+class PlainForm(StrEnum):
     """How a result without pictures is printed."""
 
     text = "text"
     json = "json"
 
 
-_COLUMNS, _RULES = "Columns", "Decision"
-
 VectorColumn = Annotated[
     str | None,
-    typer.Option("--column", metavar="NAME", help="Column (or array of an .npz) that holds the vectors; found by itself where only one can be it. A pattern such as 'dim_*' names one column per dimension."),
-]  # fmt: skip
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="Column (or array of an .npz) that holds the vectors; found by itself where only one can be it. "
+        "A pattern such as 'dim_*' names one column per dimension.",
+    ),
+]
 IdColumn = Annotated[str | None, typer.Option("--id-column", metavar="NAME", help="Column of the rows' own ids.")]
 TextColumn = Annotated[
     str | None, typer.Option("--text-column", metavar="NAME", help="Column of the texts, shown as examples.")
@@ -64,8 +67,14 @@ MinEffect = Annotated[
 ]
 MaxRejected = Annotated[
     float | None,
-    typer.Option("--max-rejected", metavar="SHARE", min=0.0, max=1.0, help="Share of rows that may be set aside (default 0.05); above it a file is refused."),
-]  # fmt: skip
+    typer.Option(
+        "--max-rejected",
+        metavar="SHARE",
+        min=0.0,
+        max=1.0,
+        help="Share of rows that may be set aside (default 0.05); above it a file is refused.",
+    ),
+]
 ModelId = Annotated[
     str,
     typer.Option("--model-id", metavar="ID", help="The embedding model of these vectors; another model's are refused."),
@@ -100,11 +109,11 @@ def share_of_rejected(given: float | None) -> float:
 
 
 def help_text(what: str, *examples: str) -> str:
-    """Lay out a command's help: what it does, then examples that keep their lines.
+    r"""Lay out a command's help: what it does, then examples that keep their lines.
 
     Examples
     --------
-    >>> print(help_text("Say hello.", "hello world").replace("\\b", "|"))
+    >>> print(help_text("Say hello.", "hello world").replace("\b", "|"))
     Say hello.
     <BLANKLINE>
     |

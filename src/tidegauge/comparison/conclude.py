@@ -139,14 +139,8 @@ def _spread(e: Evidence, scores: dict[str, Score], alpha: float) -> SpreadChange
 
 def _novelty(scores: dict[str, Score], clusters: tuple[NewCluster, ...]) -> Novelty:
     """Excess beyond the threshold that shows most of it, scaled to the share of newcomers that would make it."""
-    excess = max(
-        0.0,
-        *(
-            scores[f"novel_{round(100 * q)}"].effect / 100
-            for q in FAR_SHARES
-            if not scores[f"novel_{round(100 * q)}"].refused
-        ),
-    )
+    beyond = [scores[f"novel_{round(100 * q)}"] for q in FAR_SHARES]
+    excess = max([0.0, *(each.effect / 100 for each in beyond if not each.refused)])
     p = scores["novelty"].p
     return Novelty(excess, p, clusters, novelty_sentence(excess, p, clusters))
 

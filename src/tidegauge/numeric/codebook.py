@@ -50,7 +50,7 @@ def fit_cells(x: Float32, count: int, seed: int) -> Float32:
         centres = np.concatenate([centres, np.asarray(more, np.float32)])
     centres = np.unique(centres, axis=0)
     if len(centres) < 2:
-        return centres.astype(np.float32)
+        return x.mean(0, keepdims=True)
     start: Any = centres
     once: Any = 1
     model = KMeans(len(centres), init=start, n_init=once, max_iter=6, tol=0, algorithm="lloyd")

@@ -8,6 +8,7 @@ import numpy.typing as npt
 Float32 = npt.NDArray[np.float32]
 
 LOW_WIDTH = 16
+SAME = 1e-6
 LOW_WIDTH_BANDWIDTHS = (1.0, 1.0, 0.5, 0.25)
 
 
@@ -23,7 +24,7 @@ def median_distance(x: Float32, rng: np.random.Generator, most: int = 1000) -> f
     squares = np.einsum("ij,ij->i", some, some)
     distances = squares[:, None] + squares - 2 * some @ some.T
     upper = distances[np.triu_indices(len(some), 1)]
-    positive = upper[upper > 1e-12 * max(float(squares.max()), 1e-30)]
+    positive = upper[upper > SAME * max(float(squares.max()), 1e-30)]
     return float(np.sqrt(np.median(positive))) if len(positive) else 1.0
 
 

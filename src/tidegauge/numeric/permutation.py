@@ -92,7 +92,8 @@ def serial_dependence(scores: Float32) -> Dependence:
     n = len(scores)
     centred = scores.astype(np.float64) - scores.mean(0, dtype=np.float64)
     covariance = centred.T @ centred / max(n, 1)
-    power, noise = float(np.trace(covariance)), float(np.sqrt((covariance**2).sum()))
+    power = float(np.trace(covariance))
+    noise = float(np.sqrt(max((covariance**2).sum() - power**2 / n, 1e-3 * power**2 / n))) if n else 0.0
     lags = [lag for lag in LAGS if lag <= n // 4]
     if not lags or power <= 0:
         return Dependence(0.0, 1)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
-RANK_TOLERANCE = 1e-7
+RANK_TOLERANCE = 3e-6
 
 
 def principal_components(x: Float32, most: int) -> tuple[Float32, Float64]:

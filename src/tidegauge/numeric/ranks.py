@@ -30,13 +30,17 @@ def p_values(statistics: Float64) -> Float64:
     [0.5, 1.0, 0.75, 0.5]
     """
     ordered = np.sort(statistics, axis=0)
-    floor = statistics - TIE * np.abs(statistics).max(0)
+    scale = np.where(np.isfinite(statistics), np.abs(statistics), 0).max(0)
+    floor = statistics - TIE * scale
     below = np.stack([np.searchsorted(ordered[:, j], floor[:, j]) for j in range(statistics.shape[1])], axis=1)
     return (len(statistics) - below) / len(statistics)
 
 
 def joint_p(p: Float64) -> tuple[float, Float64]:
     """Joint p-value of the smallest of several members' p-values, from the joint draws.
+
+    Many draws share a smallest p, as there are only so many ranks; among those the smaller harmonic mean of all members
+    counts as more extreme, so that a change which every member sees is not tied with one that a single member sees.
 
     Parameters
     ----------
@@ -46,12 +50,19 @@ def joint_p(p: Float64) -> tuple[float, Float64]:
     Returns
     -------
     joint : float
-        Share of rows whose smallest p is as small as row 0's, row 0 included: exact under exchangeability.
+        Share of rows that are as extreme as row 0, row 0 included: exact under exchangeability.
     minima : float64 array, shape (draws + 1,)
         The smallest p of each row.
+
+    Examples
+    --------
+    >>> joint_p(np.array([[0.25, 0.25], [0.25, 1.0], [0.5, 0.75], [0.75, 0.5]]))[0]
+    0.25
     """
     minima = p.min(axis=1)
-    return float((minima <= minima[0] * (1 + TIE)).mean()), minima
+    harmonic = p.shape[1] / (1 / p).sum(axis=1)
+    order = minima + harmonic / (1000 * len(p))
+    return float((order <= order[0] * (1 + 1e-9)).mean()), minima
 
 
 def wilson(successes: float, trials: float, z: float = 1.959964) -> tuple[float, float]:

@@ -164,8 +164,12 @@ def _arrow(ax: Axes, tail: tuple[float, float], head: tuple[float, float]) -> No
         note.arrow_patch.set_path_effects([withStroke(linewidth=3.6, foreground=GROUND)])
 
 
-def _rings(ax: Axes, clusters: Sequence[NewCluster]) -> None:
-    taken: list[tuple[float, float]] = []
+def _rings(ax: Axes, clusters: Sequence[NewCluster], means: Sequence[FloatArray]) -> None:
+    """Draw a ring around every new cluster, their labels clear of each other and of the means."""
+    to_axes = ax.transData + ax.transAxes.inverted()
+    taken = [
+        (float(x), float(y) - 0.012) for x, y in to_axes.transform([mean for mean in means if np.isfinite(mean).all()])
+    ]
     for index, cluster in enumerate(clusters):
         ax.add_patch(Circle(cluster.position, cluster.radius, fill=False, edgecolor=INK, linewidth=1.6, zorder=5))
         if index < _LABELLED:
@@ -177,13 +181,13 @@ def _halo() -> list[withStroke]:
 
 
 def _ring_label(ax: Axes, cluster: NewCluster, otherwise: str, taken: list[tuple[float, float]]) -> None:
-    """Write a cluster's label above its ring, further up where another label already stands."""
+    """Write a cluster's label above its ring, below it where something stands there, or further up."""
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     x = (cluster.position[0] - left) / (right - left)
-    y = (cluster.position[1] + cluster.radius - bottom) / (top - bottom) + 0.012
-    if y > 0.94:
-        y = (cluster.position[1] - cluster.radius - bottom) / (top - bottom) - 0.045
-    while any(abs(y - other_y) < 0.04 and abs(x - other_x) < 0.35 for other_x, other_y in taken):
+    above = (cluster.position[1] + cluster.radius - bottom) / (top - bottom) + 0.012
+    below = (cluster.position[1] - cluster.radius - bottom) / (top - bottom) - 0.045
+    y = next((at for at in (above, below) if 0 <= at <= 0.94 and _is_free(x, at, taken)), min(above, 0.94))
+    while not _is_free(x, y, taken):
         y += 0.04
     taken.append((x, y))
     align, edge = ("left", -1) if x < 0.2 else ("right", 1) if x > 0.8 else ("center", 0)
@@ -193,6 +197,10 @@ def _ring_label(ax: Axes, cluster: NewCluster, otherwise: str, taken: list[tuple
         transform=ax.transAxes, ha=align, va="bottom", fontsize=9, fontweight="bold", zorder=7,
         path_effects=_halo(),
     )  # fmt: skip
+
+
+def _is_free(x: float, y: float, taken: Sequence[tuple[float, float]]) -> bool:
+    return not any(abs(y - other_y) < 0.04 and abs(x - other_x) < 0.35 for other_x, other_y in taken)
 
 
 def _outside(c: Comparison, x: tuple[float, float], y: tuple[float, float]) -> str:
@@ -281,7 +289,7 @@ def _plane(c: Comparison) -> Figure:
         (float(view.mean_before[0]), float(view.mean_before[1])),
         (float(view.mean_after[0]), float(view.mean_after[1])),
     )
-    _rings(ax, _shown_clusters(c))
+    _rings(ax, _shown_clusters(c), (view.mean_before, view.mean_after))
     title(ax, model.headline(c), model.matchup(c))
     caption = "Thick: ellipse of two sd. Thin: the lines that hold a half and nine tenths of the rows." + _outside(
         c, x, y

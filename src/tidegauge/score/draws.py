@@ -12,6 +12,7 @@ from tidegauge.score.parts import Float64, Sums
 from tidegauge.sketch.pieces import contributions
 
 CHUNK = 2048
+COUNTS = ("cells", "distances", "slices", "coarse", "diagnostics", "tails")
 
 Bool = npt.NDArray[np.bool_]
 Float32 = npt.NDArray[np.float32]
@@ -71,7 +72,7 @@ def as_windows(draws: Draws, n: int, reference: Sums) -> tuple[dict[str, Float64
         gap = draws.labelled[name] / inside - draws.others[name] / outside
         window[name] = n * (whole[name] / m + scale * gap)
     window["count"] = np.full_like(inside, n)
-    for name in ("cells", "distances"):
+    for name in COUNTS:
         if name in window:
             window[name] = np.maximum(window[name], 0)
     return window, {name: whole[name] for name in draws.labelled}

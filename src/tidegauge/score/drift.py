@@ -14,8 +14,7 @@ Z80 = 0.841621
 
 
 def drift_per_cent(basis: Basis, squared: Float64) -> Float64:
-    """Per cent of the traffic that an (unbiased) squared MMD stands for; keeps the sign, so that it is
-    unbiased at zero.
+    """Per cent of the traffic that an unbiased squared MMD stands for, with its sign.
 
     The distance of mean embeddings is linear in the mixing share: MMD(P, (1 - e) P + e Q) = e MMD(P, Q). One
     hundred per cent is what moving everything to a typical other cell would make, the basis's ``anchor``.
@@ -51,5 +50,19 @@ def drift(basis: Basis, window: Sums, reference: Sums, null: Float64) -> Drift:
     found = grid[grid**2 - Z80 * np.sqrt(base + slope * grid**2) >= threshold]
     detectable = float(found[0]) if len(found) else float(grid[-1])
     scale = 100 / basis.anchor
+    return Drift(_centred(basis, squared, null), low * scale, high * scale, detectable * scale)
+
+
+def _centred(basis: Basis, squared: float, null: Float64) -> float:
+    """The signed root less its mean on unchanged data, which a skewed null makes differ from zero.
+
+    The correction fades as the change grows beyond the null's sd, and is scaled so that the mean on unchanged
+    data is zero.
+    """
     value = float(drift_per_cent(basis, np.asarray(squared)))
-    return Drift(value, low * scale, high * scale, detectable * scale)
+    sd = float(null.std()) if len(null) > 1 else 0.0
+    if sd == 0:
+        return value
+    fade = np.exp(-np.maximum(null, 0) / sd)
+    bias = float(drift_per_cent(basis, null).mean()) / float(fade.mean())
+    return value - bias * float(np.exp(-max(squared, 0.0) / sd))

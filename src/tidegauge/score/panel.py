@@ -33,7 +33,10 @@ def decide(observed: Float64, null: Float64, alpha: float) -> Decision:
         The same on unchanged data.
     alpha : float
     """
-    p = p_values(np.nan_to_num(np.concatenate([observed[None], null]), nan=-np.inf, neginf=-1e300))
+    known = np.concatenate(
+        [np.where(np.isnan(observed), -np.inf, observed)[None], np.where(np.isnan(null), np.inf, null)]
+    )
+    p = p_values(known)
     joint, minima = joint_p(p)
     critical = float(np.quantile(minima, alpha, method="lower"))
     return Decision(joint, dict(zip(MEMBERS, p[0].tolist(), strict=True)), critical)

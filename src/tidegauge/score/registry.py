@@ -22,6 +22,7 @@ from tidegauge.score.resolution import (
     exact,
     mmd_resolution,
     pc1_bin_resolution,
+    sliced2_resolution,
     sliced_resolution,
 )
 from tidegauge.score.scans import mass_scan, spread_scan
@@ -108,7 +109,7 @@ _DEFINITIONS = (
         square_root,
         "whitened distance",
         "The same with common directions damped: sees rotation and changes in rare directions.",
-        member=True,
+        member=False,
     ),
     ScoreDefinition(
         "whitened_mmd_1",
@@ -220,7 +221,7 @@ _DEFINITIONS = (
         root_above_null,
         "units of the vectors",
         "The same, long moves weighing more.",
-        resolution=sliced_resolution,
+        resolution=sliced2_resolution,
     ),
     ScoreDefinition(
         "w1_pc1",

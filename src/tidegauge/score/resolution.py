@@ -9,7 +9,7 @@ import numpy as np
 from tidegauge.basis import REACH, Basis
 from tidegauge.score.energy import cramer, slice_constant
 from tidegauge.score.parts import Sums, average, distribution, shares
-from tidegauge.score.wasserstein import per_projection
+from tidegauge.score.wasserstein import per_projection, per_slice_squared_w2
 
 ERRORS = 4.0
 
@@ -62,3 +62,11 @@ def sliced_resolution(basis: Basis, window: Sums, reference: Sums) -> float:
     per_slice = per_projection(basis, window, reference)[k:] * basis.direction_deviations
     noise = ERRORS * per_slice.std(ddof=1) / np.sqrt(len(per_slice)) if basis.width > 1 else 0.0
     return float(noise + (2 * REACH / basis.bins) * basis.direction_deviations.mean())
+
+
+def sliced2_resolution(basis: Basis, window: Sums, reference: Sums) -> float:
+    """The same for the root of a mean of squares."""
+    squares = per_slice_squared_w2(basis, window, reference)
+    error = ERRORS * float(squares.std(ddof=1)) / np.sqrt(len(squares)) if basis.width > 1 else 0.0
+    noise = min(error / (2 * np.sqrt(max(float(squares.mean()), 1e-300))), np.sqrt(error))
+    return float(noise + (2 * REACH / basis.bins) * np.sqrt((basis.direction_deviations**2).mean()))

@@ -97,16 +97,19 @@ class Basis:
         """Inner and outer bin edges of every projection in standard deviations of the reference, shape (bins + 1,)."""
         return np.linspace(-REACH, REACH, self.bins + 1)
 
-    @cached_property
-    def whiteners(self) -> tuple[Float32, ...]:
-        """For each lambda, the lower Cholesky factor of (covariance + lambda * its top eigenvalue), shape (2r, 2r)."""
-        from scipy.linalg import cholesky
+    def whitener(self, which: int) -> Float32:
+        """Lower Cholesky factor of (covariance + lambda * its top eigenvalue) for one of LAMBDAS, shape (2r, 2r)."""
+        if which not in self._whiteners:
+            from scipy.linalg import cholesky
 
-        eye = np.eye(len(self.feature_covariance), dtype=np.float32)
-        top = top_eigenvalue(self.feature_covariance)
-        return tuple(
-            cholesky(self.feature_covariance + lam * top * eye, lower=True, check_finite=False) for lam in LAMBDAS
-        )
+            ridge = LAMBDAS[which] * top_eigenvalue(self.feature_covariance)
+            whole = self.feature_covariance + ridge * np.eye(len(self.feature_covariance), dtype=np.float32)
+            self._whiteners[which] = cholesky(whole, lower=True, overwrite_a=True, check_finite=False)
+        return self._whiteners[which]
+
+    @cached_property
+    def _whiteners(self) -> dict[int, Float32]:
+        return {}
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """All array fields by name, for the codec."""

@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,9 +122,10 @@ def on_terminal(files: Path, **environment: str) -> tuple[str, str]:
     process = subprocess.Popen(command, stdout=pairs[0][1], stderr=pairs[1][1], env=env)
     for _, inner in pairs:
         os.close(inner)
-    said = tuple(read_all(outer) for outer, _ in pairs)
+    with ThreadPoolExecutor() as pool:  # both at once: a terminal that nobody reads blocks who writes to it
+        out, err = pool.map(read_all, [outer for outer, _ in pairs])
     process.wait()
-    return said[0], said[1]
+    return out, err
 
 
 def read_all(terminal: int) -> str:

@@ -29,5 +29,5 @@ def whitened_mmd(which: int, basis: Basis, window: Sums, reference: Sums) -> Flo
 
     delta = (average(window, "features") - average(reference, "features")).astype(np.float32)
     flat = delta.reshape(-1, delta.shape[-1])
-    white = solve_triangular(basis.whiteners[which], flat.T, lower=True, check_finite=False)
+    white = solve_triangular(basis.whitener(which), flat.T, lower=True, check_finite=False)
     return np.einsum("ij,ij->j", white, white).astype(np.float64).reshape(delta.shape[:-1])

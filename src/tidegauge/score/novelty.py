@@ -8,13 +8,16 @@ from tidegauge.basis import Basis
 from tidegauge.score.parts import Float64, Sums, average, rows
 
 
-def novelty(basis: Basis, window: Sums, reference: Sums) -> Float64:
-    """Z of the mean Savage score of the distance to the nearest cell: one-sided, most sensitive to the farthest rows.
+TAIL_SD = 3.7358
 
-    Savage's score -log(1 - F) - 1 has variance 1 under F (Savage, 1956).
+
+def novelty(basis: Basis, window: Sums, reference: Sums) -> Float64:
+    """Z of the mean tail score of the distance to the nearest cell: one-sided, led by the farthest rows.
+
+    The score is min(-log(1 - F), 5)^2, the square of Savage's (1956), with standard deviation TAIL_SD under F.
     """
     gap = average(window, "novelty")[..., 0] - average(reference, "novelty")[..., 0]
-    return gap / np.sqrt(1 / rows(window) + 1 / rows(reference))
+    return gap / (TAIL_SD * np.sqrt(1 / rows(window) + 1 / rows(reference)))
 
 
 def beyond(which: int, basis: Basis, window: Sums, reference: Sums) -> Float64:

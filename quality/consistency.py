@@ -12,7 +12,9 @@ import numpy.typing as npt
 from quality.data import Float32
 from quality.frozen import freeze
 from quality.harness import Cell, Mode, Result, Row, binomial, share
+from quality.two_samples import ALPHA
 from tidegauge.basis import Basis, fit_basis
+from tidegauge.comparison.two_samples import decide_two_samples
 from tidegauge.numeric.fourier import fourier
 from tidegauge.numeric.permutation import label_draws
 from tidegauge.records import Drift
@@ -52,13 +54,15 @@ def draw(n: int, moved: float, rng: np.random.Generator) -> Float32:
 
 def cells(mode: Mode) -> list[Cell]:
     """Both doors, every share; and the pair of sizes."""
-    few = {"null": 12, "shares": 3}
+    few = {"null": 8, "shares": 2}
     line = {n: tuple((e, n) for e in SHARES) for n in (SMALL, MIDDLE)}
     pair = ((SAME_AT, SMALL), (SAME_AT, LARGE))
     out = [
         Cell("frozen, null", 200, {"door": "frozen", "points": ((0.0, SMALL), (0.0, MIDDLE))}),
         Cell("two samples, null", 200, {"door": "two samples", "points": ((0.0, SMALL),)}),
         Cell("frozen, sizes", 100, {"door": "frozen", "points": pair}),
+        Cell("frozen, detectable", 60, {"door": "frozen"}),
+        Cell("two samples, detectable", 60, {"door": "two samples"}),
         Cell("frozen, shares", 100, {"door": "frozen", "points": line[SMALL] + line[MIDDLE]}),
         Cell("two samples, shares", 60, {"door": "two samples", "points": line[SMALL]}),
         Cell("two samples, sizes", 40, {"door": "two samples", "points": pair}),
@@ -73,6 +77,8 @@ def measure(cell: Cell, rng: np.random.Generator) -> Result:
     """Drift of every window from one sample, with what a huge sample says in the same unit."""
     s, seed = cell.settings, int(rng.integers(2**31))
     before = draw(REFERENCE, 0.0, rng)
+    if "points" not in s:
+        return _found(s["door"], before, seed, rng)
     points: list[list[float]] = []
     if s["door"] == "frozen":
         frozen = freeze(before, seed, NAMES)
@@ -85,6 +91,22 @@ def measure(cell: Cell, rng: np.random.Generator) -> Result:
             basis, found = two_samples(before, draw(n, e, rng), seed)
             points.append(_point(e, n, found, moved_all(basis, rng) if e else 0.0))
     return {"points": points}
+
+
+def _found(door: str, before: Float32, seed: int, rng: np.random.Generator) -> Result:
+    """What the panel says of a drift as large as the one that is said to be found four times in five."""
+    still = draw(SMALL, 0.0, rng)
+    if door == "frozen":
+        frozen = freeze(before, seed)
+        null = frozen.calibration.null(SMALL)["mmd"]
+        basis, found = frozen.basis, drift(frozen.basis, frozen.window(still), frozen.sums, null)
+    else:
+        frozen = None
+        basis, found = two_samples(before, still, seed)
+    e = found.detectable / moved_all(basis, rng)
+    after = draw(SMALL, e, rng)
+    decision = frozen.decide(after) if frozen else decide_two_samples(before, after, alpha=ALPHA, seed=seed)
+    return {"share": e, "detectable": found.detectable, "p": decision.p, "members": decision.members}
 
 
 def _point(e: float, n: int, found: Drift, unit: float) -> list[float]:
@@ -112,8 +134,11 @@ def rows(results: dict[str, list[Result]]) -> list[Row]:
     """The four parts of the law, in both doors."""
     out: list[Row] = []
     for name, found in results.items():
-        points = np.array([r["points"] for r in found])
         door, kind = name.split(", ")[:2]
+        if kind == "detectable":
+            out.append(_four_in_five(door, found))
+            continue
+        points = np.array([r["points"] for r in found])
         match kind:
             case "null":
                 out += _null(door, points)
@@ -150,6 +175,17 @@ def _same(door: str, points: npt.NDArray[np.float64]) -> list[Row]:
     reps = len(points)
     rest = [_covered(f"{door}: share {SAME_AT}, {REFERENCE:,} : {n:,}", s) for n, s in ((SMALL, small), (LARGE, large))]
     return [Row(what, inside / reps, 0.90, ">=", share(inside, reps), reps, beside), *rest]
+
+
+def _four_in_five(door: str, found: list[Result]) -> Row:
+    reps, hit = len(found), sum(r["p"] <= ALPHA + 1e-9 for r in found)
+    beside: dict[str, Any] = {
+        "detectable": float(np.mean([r["detectable"] for r in found])),
+        "share moved": float(np.mean([r["share"] for r in found])),
+        "MMD² alone": float(np.mean([r["members"]["mmd"] <= ALPHA + 1e-9 for r in found])),
+    }
+    what = f"{door}: {REFERENCE:,} : {SMALL}, the drift that would be found four times in five is found"
+    return Row(what, hit / reps, binomial(0.8, reps)[0], ">=", share(hit, reps), reps, beside)
 
 
 def _line(door: str, points: npt.NDArray[np.float64]) -> list[Row]:

@@ -19,7 +19,7 @@ FAMILY = 0.99
 OFTEN = 0.2
 # Source, width, rows of the reference and of the windows, references in a quick run; in order of need.
 SETTINGS: tuple[tuple[str, int, int, tuple[int, ...], int], ...] = (
-    ("mixture", 32, 1000, (100, 1000, 10_000), 6),
+    ("mixture", 32, 1000, (100, 1000, 10_000), 4),
     ("queries", 384, 1000, (100, 400), 6),
     ("mixture", 32, 3000, (100, 1000, 10_000), 0),
     ("world", 768, 3000, (100, 1000), 0),

@@ -107,7 +107,6 @@ def test_the_largest_z_is_about_that_of_as_many_normal_ones() -> None:
     assert z.std() == pytest.approx(0.60, abs=0.1)
 
 
-@pytest.mark.xfail(strict=True, reason="the noise is overestimated where there are about as many components as rows")
 def test_the_same_with_many_components() -> None:
     """160 rows allow six lags; the largest of six has mean 1.27 and standard deviation .64."""
     z = largest_z(160, 64)

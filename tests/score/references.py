@@ -116,21 +116,25 @@ def w1(x: Float64, y: Float64, bins: int) -> float:
     return inside + low + high
 
 
-def w2(x: Float64, y: Float64, bins: int, levels: int = 128) -> float:
-    """Quantiles at the middle of equal shares, linear inside the bins."""
+def w2(x: Float64, y: Float64, bins: int) -> float:
+    """Rows in the middle of their bins, or on the edge they lie beyond; carried over in order, mass by mass."""
     edges = bin_edges(bins)
 
-    f, g = empirical(x, edges), empirical(y, edges)
+    def placed(values: Float64) -> list[float]:
+        middle = [edges[min(int((t + 4) // (8 / bins)), bins - 1)] + 4 / bins for t in values]
+        return sorted(-4.0 if t < -4 else 4.0 if t >= 4 else m for t, m in zip(values, middle, strict=True))
 
-    def quantile(shares: Float64, level: float) -> float:
-        for i in range(bins):
-            if shares[i] <= level < shares[i + 1]:
-                part = (level - shares[i]) / (shares[i + 1] - shares[i])
-                return float(edges[i] + part * (edges[i + 1] - edges[i]))
-        return -4.0 if level < shares[0] else 4.0
-
-    middles = [(i + 0.5) / levels for i in range(levels)]
-    return sqrt(np.mean([(quantile(f, level) - quantile(g, level)) ** 2 for level in middles]))
+    a, b = placed(x), placed(y)
+    left, right, i, j, total = 1 / len(a), 1 / len(b), 0, 0, 0.0
+    while i < len(a) and j < len(b):
+        mass = min(left, right)
+        total += mass * (a[i] - b[j]) ** 2
+        left, right = left - mass, right - mass
+        if left <= 1e-15:
+            i, left = i + 1, 1 / len(a)
+        if right <= 1e-15:
+            j, right = j + 1, 1 / len(b)
+    return sqrt(total)
 
 
 def constant(width: int) -> float:
@@ -312,8 +316,8 @@ def spread_scan(b: Basis, x: Float64, y: Float64) -> float:
 
 
 def novelty(b: Basis, x: Float64, y: Float64) -> float:
-    after, before = (np.mean([-log(1 - f) - 1 for f in share_nearer(b, s)]) for s in (x, y))
-    return float(after - before) / sqrt(1 / len(x) + 1 / len(y))
+    after, before = (np.mean([min(-log(1 - f), 5) ** 2 for f in share_nearer(b, s)]) for s in (x, y))
+    return float(after - before) / (3.7358 * sqrt(1 / len(x) + 1 / len(y)))
 
 
 def beyond(share: float) -> Reference:

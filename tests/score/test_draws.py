@@ -63,18 +63,7 @@ def test_windows_vary_as_fresh_ones_would(n: int) -> None:
     assert (gaps**2).sum(1).mean() == pytest.approx(expected, rel=0.15)
 
 
-BROKEN = {"psi_pc1", "js_pc1"}
-
-
-@pytest.mark.parametrize(
-    "score",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="as_windows: bins below zero in slices"))
-        if name in BROKEN
-        else name
-        for name in SCORES
-    ],
-)
+@pytest.mark.parametrize("score", list(SCORES))
 def test_every_score_is_finite_on_scaled_windows(score: str) -> None:
     basis, x, _, draws = split(700, 200, 150)
     reference = sums(basis, x)

@@ -111,7 +111,6 @@ def test_wasserstein_along_pc1(width: int, change: str) -> None:
     assert abs(value - np.sqrt(quantile_gap(u, v, 2))) <= resolution
 
 
-@pytest.mark.xfail(strict=True, reason="w2: 128 levels do not see a share below 1/256 that moved far inside the edges")
 def test_wasserstein_2_of_a_few_rows_that_moved_far() -> None:
     rng = np.random.default_rng(1)
     before = np.where(rng.random((1000, 1)) < 0.5, -1, 1) + 0.05 * rng.standard_normal((1000, 1))

@@ -25,6 +25,7 @@ from tidegauge.comparison.wording import (
     what_next,
 )
 from tidegauge.records import Comparison, Drift, MeanShift, NewCluster, Novelty, Panel, Score, SpreadChange, Verdict
+from tidegauge.reference.calibration import SIZES
 from tidegauge.score.drift import drift
 from tidegauge.score.panel import Decision, decide, describe
 from tidegauge.score.parts import average, rows
@@ -47,7 +48,7 @@ def conclude(e: Evidence, settings: Settings) -> Comparison:
     scores = (*describe(e.basis, e.window, e.reference, e.null), *_sample_scores(e, settings.seed))
     headline = drift(e.basis, e.window, e.reference, e.null["mmd"])
     needed = rows_needed(e, headline)
-    state = _state(decision, headline, needed, settings)
+    state = _state(e, decision, headline, needed, settings)
     by_name = {s.name: s for s in scores}
     found = _findings(e, by_name, settings, state == "drift")
     sentence = {
@@ -91,26 +92,32 @@ def _findings(e: Evidence, scores: dict[str, Score], settings: Settings, drifted
     return Findings(_mean_shift(e, scores), spread, _novelty(scores, clusters), gained, lost)
 
 
-def _state(decision: Decision, headline: Drift, needed: int | None, settings: Settings) -> State:
-    if needed is not None and decision.p > settings.alpha:
+def _state(e: Evidence, decision: Decision, headline: Drift, needed: int | None, settings: Settings) -> State:
+    believed = e.door == "two samples" or rows(e.window) >= SIZES[0]  # p is exact at any size, or calibrated from there
+    if needed is not None and not (believed and decision.p <= settings.alpha):
         return "insufficient data"
     effect = max(headline.value, 0.0)
     return "drift" if decision.p <= settings.alpha and effect >= settings.min_effect else "no drift"
 
 
+def _fewest(e: Evidence) -> int:
+    """Fewest rows on a side: a convention for two samples, and where the calibration of a reference begins."""
+    return FEWEST_ROWS if e.door == "two samples" else SIZES[0]
+
+
 def rows_needed(e: Evidence, headline: Drift) -> int | None:
     """Rows wanted on each side where these are too few to tell, else None.
 
-    Too few: under 30 rows or ten independent units on a side, or so much noise that half the traffic could move
-    unseen. The answer is the number at which a quarter would be found, by the law that noise falls with the
-    square root of n.
+    Too few: under 30 rows (50 against a frozen reference) or ten independent units on a side, or so much noise that
+    half the traffic could move unseen. The answer is the number at which a quarter would be found, by the law that
+    noise falls with the square root of n.
     """
     smaller = int(min(rows(e.window), rows(e.reference)))
-    if smaller >= FEWEST_ROWS and e.smallest_units >= FEWEST_UNITS and headline.detectable <= LEAST_TELLING:
+    if smaller >= _fewest(e) and e.smallest_units >= FEWEST_UNITS and headline.detectable <= LEAST_TELLING:
         return None
     by_noise = smaller * (headline.detectable / TELLING) ** 2
     by_units = smaller * FEWEST_UNITS / max(e.smallest_units, 1)
-    return int(np.ceil(max(by_noise, by_units, FEWEST_ROWS) / 10) * 10)
+    return int(np.ceil(max(by_noise, by_units, _fewest(e)) / 10) * 10)
 
 
 def _sample_scores(e: Evidence, seed: int) -> tuple[Score, ...]:

@@ -8,6 +8,9 @@ from tidegauge.basis import REACH, Basis
 from tidegauge.score.parts import Float64, Sums, average, distribution, shares
 
 
+ROUNDING = 1e-12
+
+
 def per_projection(basis: Basis, window: Sums, reference: Sums) -> Float64:
     """W1 of every projection in its standard deviations: the integral of |F - G|, with the excess beyond the edges."""
     difference = distribution(basis, window) - distribution(basis, reference)
@@ -64,4 +67,5 @@ def _squared_w2(basis: Basis, window: Sums, reference: Sums, projections: slice)
         a, b = (v[index if v.shape[:-2] == covariance.shape[:-1] else (0,) * (v.ndim - 2)] for v in (f, g))
         meet = np.minimum(a[:, :, None], b[:, None, :]) - a[:, :, None] * b[:, None, :]
         covariance[index] = (meet @ gaps) @ gaps
-    return np.maximum(moments - 2 * covariance, 0)
+    squared = moments - 2 * covariance
+    return np.where(squared > ROUNDING * REACH**2, squared, 0.0)

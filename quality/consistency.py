@@ -195,7 +195,8 @@ def _line(door: str, points: npt.NDArray[np.float64]) -> list[Row]:
     slope = float((e @ mean) / (e @ e))
     fit = np.polyfit(e, mean, 1)
     left = 1 - float(((mean - np.polyval(fit, e)) ** 2).sum() / ((mean - mean.mean()) ** 2).sum())
-    away = mean[1:] / (slope * e[1:]) - 1
+    away = mean / np.where(e > 0, slope * e, np.inf) - 1
+    seen = truth.mean(0) >= points[:, :, 6].mean()
     single = [float(np.corrcoef(e, v)[0, 1] ** 2) for v in values]
     what = f"{door}: {REFERENCE:,} : {n:,}"
     beside: dict[str, Any] = {
@@ -203,15 +204,34 @@ def _line(door: str, points: npt.NDArray[np.float64]) -> list[Row]:
         "slope of the truth": float((e @ truth.mean(0)) / (e @ e)) / 100,
         "R² of one series": float(np.mean(single)),
         "mean value by share": {f"{s:g}": float(v) for s, v in zip(e, mean, strict=True)},
+        "median by share": {f"{s:g}": float(v) for s, v in zip(e, np.median(values, axis=0), strict=True)},
         "truth by share": {f"{s:g}": float(v) for s, v in zip(e, truth.mean(0), strict=True)},
         "sd of the truth over bases by share": {f"{s:g}": float(v) for s, v in zip(e, truth.std(0), strict=True)},
-        "away from the line by share": {f"{s:g}": float(v) for s, v in zip(e[1:], away, strict=True)},
+        "away from the line by share": {f"{s:g}": float(v) for s, v in zip(e[1:], away[1:], strict=True)},
     }
     return [
         Row(f"{what}, R² of the mean against the share", left, 0.99, ">=", None, reps, beside),
-        Row(f"{what}, worst deviation from the line", float(np.abs(away).max()), 0.1, "<=", None, reps),
+        Row(
+            f"{what}, worst deviation from the line, of drifts that can be found",
+            float(np.abs(away[seen]).max()),
+            0.1,
+            "<=",
+            None,
+            reps,
+            {"detectable": float(points[:, :, 6].mean()), "shares": e[seen].tolist()},
+        ),
+        _covered_together(what, points[:, e > 0]),
         *(_covered(f"{what}, share {s:g}", points[:, k]) for k, s in enumerate(e)),
     ]
+
+
+def _covered_together(what: str, points: npt.NDArray[np.float64]) -> Row:
+    """Coverage over every share above zero, whose series share a reference: clustered by repetition."""
+    each = ((points[:, :, 3] <= points[:, :, 5]) & (points[:, :, 5] <= points[:, :, 4])).mean(1)
+    error = float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else 1.0
+    beside = {"standard error": error}
+    what = f"{what}, every share above 0: 95 % interval holds the truth"
+    return Row(what, float(each.mean()), 0.95 - 2.58 * error, ">=", None, points[:, :, 0].size, beside)
 
 
 def _covered(what: str, points: npt.NDArray[np.float64]) -> Row:

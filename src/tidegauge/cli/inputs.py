@@ -47,9 +47,9 @@ def load_reference(path: str) -> Reference:
 def load_sketch(path: str) -> Sketch:
     """Read a sketch file, or say what it is instead."""
     from tidegauge.reference.reference import read_bounded
-    from tidegauge.sketch.codec import decode_sketch
+    from tidegauge.sketch.sketch import Sketch
 
-    return decode_sketch(read_bounded(Path(path)), path)
+    return Sketch.from_bytes(read_bounded(Path(path)), path)
 
 
 def check_model(path: str, reference: Reference, model_id: str, *, ignore: bool) -> None:

@@ -11,6 +11,7 @@ from tidegauge.comparison.evidence import Evidence, Shown
 from tidegauge.numeric.codebook import squared_distances
 from tidegauge.numeric.ranks import wilson
 from tidegauge.records import NewCluster
+from tidegauge.score.parts import cell_rows, rows
 
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
@@ -26,6 +27,8 @@ MOST_CLUSTERS = 8
 ENRICHED = 3.0
 LEVEL = 3
 FEWEST_IN_CELL = 8
+HOME_LEVEL = 2
+HOME_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
     if min(len(before.x), len(after.x)) < 20:
         return ()
     after = Shown(after.x - common_shift(e, before.x, after.x), after.ids, after.texts, after.group)
+    home = _coarse_cell(e, after.x)
     half = rng.permutation(int(after.group.max()) + 1)[after.group] % 2 == 0
     balls = _groups(before.x, after.x[half], rng)
     found: list[NewCluster] = []
@@ -60,11 +64,33 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
     for inside, ball in sorted(((_within(fresh, b), b) for b in balls), key=lambda pair: -int(pair[0].sum())):
         k, old = int(inside.sum()), int(_within(before.x, ball).sum())
         p = min(1.0, len(balls) * float(hypergeom.sf(k - 1, n + m, k + old, n))) if k else 1.0
-        if p <= alpha and k / n >= ENRICHED * old / m and (inside & claimed).sum() <= k / 2:
+        if p > alpha or k / n < ENRICHED * old / m or (inside & claimed).sum() > k / 2:
+            continue
+        if _traffic_came(e, home[~half][inside], k / n):
             claimed |= inside
             found.append(_cluster(e, after, ball, k, n, old / m, p))
     found.sort(key=lambda c: -c.share)
     return tuple(_renamed(c, i) for i, c in enumerate(found[:MOST_CLUSTERS]))
+
+
+def _coarse_cell(e: Evidence, x: Float32) -> Int:
+    """The cell of each row on a level of about 16, (n,)."""
+    leaf = squared_distances(x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1)
+    return e.basis.ancestors[min(HOME_LEVEL, len(e.basis.ancestors) - 1)][leaf]
+
+
+def _traffic_came(e: Evidence, homes: Int, share: float) -> bool:
+    """Did the coarse cells that hold the group gain its share of traffic, to two standard errors?
+
+    A known group that moved within its neighbourhood looks new where it arrives; but the neighbourhood gained nothing.
+    """
+    cells, counts = np.unique(homes, return_counts=True)
+    cells = cells[counts >= HOME_SHARE * len(homes)]
+    n, m = float(rows(e.window)), float(rows(e.reference))
+    after, before = (float(cell_rows(e.basis, s)[cells].sum() / rows(s)) for s in (e.window, e.reference))
+    both = (n * after + m * before) / (n + m)
+    error = np.sqrt(max(both * (1 - both), 1 / (n + m)) * (1 / n + 1 / m))
+    return after - before >= share - max(2 * error, share / 2)
 
 
 def common_shift(e: Evidence, before: Float32, after: Float32) -> Float32:
@@ -141,8 +167,8 @@ def _cluster(e: Evidence, after: Shown, ball: Ball, k: int, n: int, before: floa
     radius = float(np.quantile(np.sqrt(((plane - middle) ** 2).sum(1)), 0.9))
     low, high = wilson(k, n)
     examples = tuple(after.example(i) for i in near[:EXAMPLES])
-    rows = round(k / n * e.after.rows)
-    return NewCluster("", rows, k / n, low, high, before, p, (float(middle[0]), float(middle[1])), radius, examples)
+    total = round(k / n * e.after.rows)
+    return NewCluster("", total, k / n, low, high, before, p, (float(middle[0]), float(middle[1])), radius, examples)
 
 
 def _renamed(cluster: NewCluster, place: int) -> NewCluster:

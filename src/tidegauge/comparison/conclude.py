@@ -155,12 +155,6 @@ def _novelty(scores: dict[str, Score], clusters: tuple[NewCluster, ...]) -> Nove
 def _notes(e: Evidence, headline: Drift, decision: Decision, settings: Settings) -> tuple[str, ...]:
     notes: list[str] = []
     for side in (e.before, e.after):
-        lost = sum(side.rejected.values())
-        if lost:
-            reasons = ", ".join(
-                f"{n} {reason} (first: {side.first_rejected.get(reason, '?')})" for reason, n in side.rejected.items()
-            )
-            notes.append(f"{lost} rows of {side.label} were set aside: {reasons}.")
         if side.duplicates > 0.01 * side.rows:
             repeated = share(side.duplicates / side.rows)
             notes.append(

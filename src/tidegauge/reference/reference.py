@@ -19,7 +19,7 @@ from tidegauge.gate import admit, concat, pick
 from tidegauge.numeric.permutation import FEWEST_BLOCKS, blocks, serial_dependence
 from tidegauge.records import Batch
 from tidegauge.reference.calibration import MOST_ROWS, Calibration, calibrate
-from tidegauge.sketch.codec import MOST_BYTES, REFERENCE, decode_sketch, encode_sketch, pack, unpack
+from tidegauge.sketch.codec import MOST_BYTES, REFERENCE, pack, unpack
 from tidegauge.sketch.pieces import with_coarse
 from tidegauge.sketch.sketch import Sketch
 
@@ -182,7 +182,7 @@ class Reference:
     def to_bytes(self) -> bytes:
         """The whole artefact."""
         arrays = {n: a for n, a in self._arrays().items() if not n.startswith("sums.")}
-        arrays["base"] = np.frombuffer(encode_sketch(self.base), np.uint8)
+        arrays["base"] = np.frombuffer(self.base.to_bytes(), np.uint8)
         c = self.calibration
         header = {
             "profile": self.basis.profile,
@@ -204,7 +204,7 @@ class Reference:
             c = {name: arrays[f"calibration.{name}"] for name in ("sizes", "full", "fewer")}
             extra = header["calibration"]
             calibration = Calibration(**c, rows=int(extra["rows"]), unit=str(extra["unit"]), units=int(extra["units"]))
-            base = decode_sketch(arrays["base"].tobytes(), what)
+            base = Sketch.from_bytes(arrays["base"].tobytes(), what)
             return cls(basis, base, calibration, int(header["rows"]), int(header["seed"]), str(header["model_id"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtefactError(what, got=f"a payload without {error}", want="all parts of a reference") from error

@@ -7,7 +7,6 @@ import numpy as np
 from tidegauge.basis import Basis
 from tidegauge.score.parts import Float64, Sums, average, rows
 
-
 TAIL_SD = 3.7358
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from tidegauge.basis import REACH, Basis
 from tidegauge.score.parts import Float64, Sums, average, distribution, shares
 
-
 ROUNDING = 1e-12
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.errors import ArtefactError
-from tidegauge.sketch.pieces import PIECES
-from tidegauge.sketch.samples import Distinct, Sample
-from tidegauge.sketch.sketch import Sketch
+from tidegauge.sketch.samples import Sample
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -99,39 +96,7 @@ def sample_from(name: str, size: int, arrays: Arrays) -> Sample:
     return Sample(size, arrays[f"{name}.keys"], arrays[f"{name}.x"], ids, texts)
 
 
-def encode_sketch(sketch: Sketch) -> bytes:
-    """A sketch as bytes; equal sketches give equal bytes."""
-    arrays: Arrays = {f"sums.{name}": values for name, values in sketch.sums.items()}
-    arrays |= {f"outcome.{i}": sketch.outcomes[name] for i, name in enumerate(sorted(sketch.outcomes))}
-    arrays |= sample_arrays("uniform", sketch.uniform) | sample_arrays("novel", sketch.novel)
-    arrays["distinct"] = sketch.distinct.hashes
-    header = {
-        "reference": sketch.reference,
-        "cells": sketch.cells,
-        "outcomes": sorted(sketch.outcomes),
-        "rejected": dict(sketch.rejected),
-        "first_rejected": sketch.first_rejected,
-        "times": sketch.times,
-        "source": sketch.source,
-        "sizes": [sketch.uniform.size, sketch.novel.size, sketch.distinct.size],
-    }
-    return pack(SKETCH, arrays, header)
-
-
-def decode_sketch(data: bytes, what: str = "sketch") -> Sketch:
-    """Reverse ``encode_sketch``."""
-    arrays, header = unpack(SKETCH, data, what)
-    out = object.__new__(Sketch)
-    try:
-        out.reference, out.cells = str(header["reference"]), int(header["cells"])
-        out.sums = {name: arrays[f"sums.{name}"] for name in PIECES}
-        out.outcomes = {name: arrays[f"outcome.{i}"] for i, name in enumerate(header["outcomes"])}
-        out.rejected, out.first_rejected = Counter(header["rejected"]), dict(header["first_rejected"])
-        out.times = None if header["times"] is None else (float(header["times"][0]), float(header["times"][1]))
-        out.source = str(header["source"])
-        uniform, novel, distinct = (int(s) for s in header["sizes"])
-        out.uniform, out.novel = sample_from("uniform", uniform, arrays), sample_from("novel", novel, arrays)
-        out.distinct = Distinct(arrays["distinct"], distinct)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ArtefactError(what, got=f"a payload without {error}", want="all pieces of a sketch") from error
-    return out
+def counts_to_array(values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    """Whole numbers below 2^32 at half the size; anything else as it is."""
+    small = values.astype(np.uint32) if len(values) and values.min() >= 0 and values.max() < 2**32 else None
+    return small if small is not None and (small == values).all() else values

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tidegauge.basis import Basis, Rows, project
-from tidegauge.errors import MismatchError
+from tidegauge.errors import ArtefactError, MismatchError
 from tidegauge.records import Batch, Side
+from tidegauge.sketch.codec import SKETCH, Arrays, counts_to_array, pack, sample_arrays, sample_from, unpack
 from tidegauge.sketch.hashing import content_hash, mix, row_hash, unit_interval
 from tidegauge.sketch.pieces import PIECES, contributions
 from tidegauge.sketch.samples import Distinct, Sample
@@ -100,7 +102,7 @@ class Sketch:
         )
         texts = batch.texts[start:stop] if batch.texts is not None else np.full(len(keys), "", np.str_)
         self.uniform = self.uniform.offer(unit_interval(keys), scaled, ids, texts)
-        weight = 1 / np.maximum(1 - rows.tail, 1e-3)
+        weight = 1 / np.maximum(1 - np.round(rows.tail, 3), 1e-3)  # rounded: the keys do not depend on the batching
         self.novel = self.novel.offer(-np.log(unit_interval(mix(keys))) / weight, scaled, ids, texts)
 
     def __add__(self, other: Sketch) -> Sketch:
@@ -139,17 +141,45 @@ class Sketch:
         return Side(label, self.source, self.rows, dict(self.rejected), self.first_rejected, duplicates, first, last)
 
     def to_bytes(self) -> bytes:
-        """Bytes that ``Sketch.from_bytes`` reads back."""
-        from tidegauge.sketch.codec import encode_sketch
-
-        return encode_sketch(self)
+        """Bytes that ``Sketch.from_bytes`` reads back; equal sketches give equal bytes."""
+        arrays: Arrays = {f"sums.{name}": counts_to_array(values) for name, values in self.sums.items()}
+        arrays |= {f"outcome.{i}": self.outcomes[name] for i, name in enumerate(sorted(self.outcomes))}
+        arrays |= sample_arrays("uniform", self.uniform) | sample_arrays("novel", self.novel)
+        arrays["distinct"] = self.distinct.hashes
+        header = {
+            "reference": self.reference,
+            "cells": self.cells,
+            "outcomes": sorted(self.outcomes),
+            "rejected": dict(self.rejected),
+            "first_rejected": self.first_rejected,
+            "times": self.times,
+            "source": self.source,
+            "sizes": [self.uniform.size, self.novel.size, self.distinct.size],
+        }
+        return pack(SKETCH, arrays, header)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Sketch:
-        """Read back; damaged, truncated, foreign or newer bytes raise ``ArtefactError``."""
-        from tidegauge.sketch.codec import decode_sketch
+    def from_bytes(cls, data: bytes, what: str = "sketch") -> Sketch:
+        """Read back; damaged, truncated, foreign or newer bytes raise ``ArtefactError``, which names ``what``."""
+        arrays, header = unpack(SKETCH, data, what)
+        try:
+            return cls._from_parts(arrays, header)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ArtefactError(what, got=f"a payload without {error}", want="all pieces of a sketch") from error
 
-        return decode_sketch(data)
+    @classmethod
+    def _from_parts(cls, arrays: Arrays, header: Mapping[str, Any]) -> Sketch:
+        out = object.__new__(cls)
+        out.reference, out.cells = str(header["reference"]), int(header["cells"])
+        out.sums = {name: arrays[f"sums.{name}"].astype(np.float64) for name in PIECES}
+        out.outcomes = {name: arrays[f"outcome.{i}"] for i, name in enumerate(header["outcomes"])}
+        out.rejected, out.first_rejected = Counter(header["rejected"]), dict(header["first_rejected"])
+        out.times = None if header["times"] is None else (float(header["times"][0]), float(header["times"][1]))
+        out.source = str(header["source"])
+        uniform, novel, distinct = (int(s) for s in header["sizes"])
+        out.uniform, out.novel = sample_from("uniform", uniform, arrays), sample_from("novel", novel, arrays)
+        out.distinct = Distinct(arrays["distinct"], distinct)
+        return out
 
 
 def scale_of(basis: Basis) -> float:

@@ -213,9 +213,18 @@ def run_table(
     return rows
 
 
-def save(name: str, rows: Sequence[Row], seed: int, mode: Mode, seconds: float, *, complete: bool = True) -> Path:
+def save(
+    name: str,
+    rows: Sequence[Row],
+    seed: int,
+    mode: Mode,
+    seconds: float,
+    *,
+    complete: bool = True,
+    results: Path = RESULTS,
+) -> Path:
     """Write the table; a quick or incomplete one never in the place of a kept one. Returns where."""
-    folder = RESULTS / "quick" if mode == "quick" else RESULTS if complete else RESULTS / "partial"
+    folder = results / "quick" if mode == "quick" else results if complete else results / "partial"
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "table": name,

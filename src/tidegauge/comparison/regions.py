@@ -91,10 +91,11 @@ def region(e: Evidence, cell: int, z: float, p: float, shown: Shown) -> Region:
 
 
 def cell_name(basis: Basis, cell: int) -> str:
-    """``"cell 7 of 64"``: its number on its level."""
+    """``"cell 7 of 64"``, its number on its level; the cell that holds everything is ``"all rows"``."""
     for level in basis.ancestors:
         if level.min() <= cell <= level.max():
-            return f"cell {cell - int(level.min()) + 1} of {int(level.max() - level.min()) + 1}"
+            count = int(level.max() - level.min()) + 1
+            return "all rows" if count == 1 else f"cell {cell - int(level.min()) + 1} of {count}"
     return f"cell {cell}"
 
 

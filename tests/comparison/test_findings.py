@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.sketch.cases import Float32
+from tests.sketch.cases import Float32, light_doors
 from tidegauge import Batch, Comparison, compare
-from tidegauge import basis as basis_module
-from tidegauge.comparison import doors, two_samples
 
 WIDTH = 8
 CENTRES = (4 * np.random.default_rng(17).standard_normal((8, WIDTH))).astype(np.float32)
@@ -17,13 +15,7 @@ PLACE = (4 * np.random.default_rng(23).standard_normal(WIDTH)).astype(np.float32
 
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer random frequencies and draws: the same machinery at a fifth of the cost."""
-    from dataclasses import replace
-
-    standard = basis_module.PROFILES["standard"]
-    monkeypatch.setitem(basis_module.PROFILES, "standard", replace(standard, frequencies=64))
-    monkeypatch.setattr(two_samples.pool, "__kwdefaults__", {"seed": 0, "draws": 299})
-    monkeypatch.setattr(doors, "DIAGNOSTIC_DRAWS", 49)
+    light_doors(monkeypatch)
 
 
 def traffic(rng: np.random.Generator, rows: int, weights: tuple[float, ...] = (1.0,) * 8) -> tuple[Float32, np.ndarray]:
@@ -33,7 +25,9 @@ def traffic(rng: np.random.Generator, rows: int, weights: tuple[float, ...] = (1
 
 
 def found(before: Float32, after: Float32, seed: int = 0) -> Comparison:
-    return compare(before, Batch(after, ids=np.array([f"row-{i}" for i in range(len(after))])), seed=seed, exchangeable=True)
+    return compare(
+        before, Batch(after, ids=np.array([f"row-{i}" for i in range(len(after))])), seed=seed, exchangeable=True
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -60,7 +54,7 @@ def test_no_cluster_is_named_on_unchanged_traffic_or_where_everything_moved() ->
     named = {"unchanged": 0, "shifted": 0}
     for seed in range(10):
         rng = np.random.default_rng(100 + seed)
-        before, after = traffic(rng, 400)[0], traffic(rng, 350)[0]
+        before, after = traffic(rng, 300)[0], traffic(rng, 250)[0]
         named["unchanged"] += bool(found(before, after, seed).novelty.clusters)
         shifted = found(before, after + np.float32(1), seed)
         assert shifted.verdict.state == "drift"
@@ -96,11 +90,11 @@ def test_a_region_that_emptied_is_named_by_the_rows_it_had() -> None:
 def test_drift_is_linear_in_the_share_that_moved() -> None:
     rng = np.random.default_rng(400)
     ratios = []
-    for seed in range(4):
+    for seed in range(2):
         values = []
         for share in (0.1, 0.2):
-            before, after = traffic(rng, 1200)[0], traffic(rng, 1200)[0]
-            moved = round(share * 1200)
+            before, after = traffic(rng, 1000)[0], traffic(rng, 1000)[0]
+            moved = round(share * 1000)
             after[:moved] = CENTRES[5] + rng.standard_normal((moved, WIDTH))
             values.append(found(before, after, seed).drift.value)
         ratios.append(values[1] / values[0])

@@ -49,7 +49,11 @@ def make() -> None:
     with light(frequencies=16, draws=99):
         reference = Reference.fit(batch(normal(150, 4, 1)), seed=5, model_id="golden", exchangeable=True)
     window = batch(
-        normal(80, 4, 2) + np.float32(0.4), 1000, rejected={"nan": 2}, first_rejected={"nan": "a.npy, row 3"}, source="a.npy"
+        normal(80, 4, 2) + np.float32(0.4),
+        1000,
+        rejected={"nan": 2},
+        first_rejected={"nan": "a.npy, row 3"},
+        source="a.npy",
     )
     sketch = reference.sketch(window)
     (HERE / f"reference-{VERSION}.bin").write_bytes(reference.to_bytes())

@@ -51,4 +51,6 @@ def test_golden_files_are_small(version: str) -> None:
 def test_this_version_still_writes_the_same_bytes() -> None:
     reference = Reference.load(HERE / "reference-0.1.bin")
     assert reference.to_bytes() == (HERE / "reference-0.1.bin").read_bytes()
-    assert Sketch.from_bytes((HERE / "sketch-0.1.bin").read_bytes()).to_bytes() == (HERE / "sketch-0.1.bin").read_bytes()
+    assert (
+        Sketch.from_bytes((HERE / "sketch-0.1.bin").read_bytes()).to_bytes() == (HERE / "sketch-0.1.bin").read_bytes()
+    )

@@ -10,11 +10,14 @@ from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from tidegauge import Batch, Reference, basis
+from tidegauge.comparison import doors, two_samples
 from tidegauge.reference import calibration
 
 Float32 = npt.NDArray[np.float32]
+DRAWS = 299
 
 
 def normal(rows: int, width: int, seed: int) -> Float32:
@@ -57,3 +60,10 @@ def small(seed: int = 0, *, samples: bool = True) -> Reference:
 def standard() -> Reference:
     """1,000 rows in eight dimensions under the standard profile, as people fit them."""
     return Reference.fit(normal(1000, 8, 1), exchangeable=True)
+
+
+def light_doors(patch: pytest.MonkeyPatch) -> None:
+    """The two-sample door with fewer frequencies and draws: the same machinery at a fifth of the cost."""
+    patch.setitem(basis.PROFILES, "standard", replace(basis.PROFILES["standard"], frequencies=64))
+    patch.setattr(two_samples.pool, "__kwdefaults__", {"seed": 0, "draws": DRAWS})
+    patch.setattr(doors, "DIAGNOSTIC_DRAWS", 49)

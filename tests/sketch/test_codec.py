@@ -120,7 +120,9 @@ def test_a_huge_header_is_refused_and_not_read(kind: str, length: int) -> None:
     refused(kind, signed(kind, length.to_bytes(8, "little") + b"{}" + bytes(100)))
 
 
-@pytest.mark.parametrize("header", ["[]", '"text"', "null", "[" * 9000, "{", '{"cells": 1e999}', "{}", "NaN", "\\ud800"])
+@pytest.mark.parametrize(
+    "header", ["[]", '"text"', "null", "[" * 9000, "{", '{"cells": 1e999}', "{}", "NaN", "\\ud800"]
+)
 def test_a_header_that_is_none_is_refused(kind: str, header: str) -> None:
     text = json.dumps({"__metadata__": {"header": header}}).encode()
     refused(kind, signed(kind, len(text).to_bytes(8, "little") + text))
@@ -204,7 +206,7 @@ def test_a_wrong_shape_is_refused(kind: str, name: str, whole: dict[str, bytes])
 def test_a_wrong_type_is_refused(kind: str, name: str, whole: dict[str, bytes]) -> None:
     def other(arrays: Arrays, _: object) -> None:
         kept = arrays[name]
-        arrays[name] = kept.astype(np.int16 if kept.dtype.kind == "f" else np.float32)
+        arrays[name] = kept.astype(np.float32 if kept.dtype == np.uint32 or kept.dtype.kind != "f" else np.int16)
 
     refused(kind, forged(kind, whole[kind], other))
 
@@ -213,6 +215,9 @@ def test_a_wrong_type_is_refused(kind: str, name: str, whole: dict[str, bytes]) 
 def test_figures_that_cannot_be_are_refused(kind: str, name: str, whole: dict[str, bytes]) -> None:
     def broken(arrays: Arrays, _: object) -> None:
         array = arrays[name]
+        array = arrays[name] = (
+            array if array.dtype == np.int64 else array.astype(array.dtype if array.dtype.kind == "f" else np.float64)
+        )
         array.reshape(-1)[0] = np.nan if array.dtype.kind == "f" else 10**9
 
     refused(kind, forged(kind, whole[kind], broken))

@@ -16,7 +16,7 @@ from tidegauge.comparison.evidence import Evidence, Shown
 from tidegauge.comparison.outcomes import changes, totals
 from tidegauge.comparison.settings import Settings
 from tidegauge.comparison.two_samples import Pooled, pool
-from tidegauge.errors import DataError, MismatchError
+from tidegauge.errors import ArtefactError, DataError, MismatchError
 from tidegauge.gate import pick
 from tidegauge.numeric.permutation import blocks
 from tidegauge.numeric.principal import principal_components
@@ -119,6 +119,8 @@ def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effe
             want=f"reference {reference.hash[:12]}",
             hint="Sketch the window under this reference",
         )
+    if sketch.shapes() != reference.base.shapes():
+        raise ArtefactError(sketch.source or "sketch", got="pieces of other sizes", want="those of the reference")
     if not sketch.rows:
         raise DataError(sketch.source or "sketch", got="no rows", want="at least one row")
     return conclude(_frozen_evidence(reference, sketch), settings)

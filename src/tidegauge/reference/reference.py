@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.basis import REACH, Basis, fit_basis, with_thresholds
+from tidegauge.basis import DIAGNOSTICS, KNOTS, PROFILES, REACH, Basis, fit_basis, with_thresholds
 from tidegauge.errors import ArtefactError, DataError, MismatchError
 from tidegauge.gate import admit, concat, pick
 from tidegauge.numeric.permutation import FEWEST_BLOCKS, blocks, serial_dependence
 from tidegauge.records import Batch
-from tidegauge.reference.calibration import MOST_ROWS, Calibration, calibrate
-from tidegauge.sketch.codec import MOST_BYTES, REFERENCE, pack, unpack
+from tidegauge.reference.calibration import FEWER, FULL, MOST_ROWS, Calibration, calibrate
+from tidegauge.sketch.codec import MOST_BYTES, REFERENCE, UNREADABLE, pack, take, unpack
 from tidegauge.sketch.pieces import with_coarse
 from tidegauge.sketch.sketch import Sketch
 
@@ -198,15 +198,13 @@ class Reference:
         """Read back; damaged, truncated, foreign or newer bytes raise ``ArtefactError``."""
         arrays, header = unpack(REFERENCE, data, what)
         try:
-            values: dict[str, Any] = {f.name: arrays[f"basis.{f.name}"] for f in fields(Basis) if f.name != "profile"}
-            values |= {name: float(values[name].item()) for name in ("variance", "anchor")}
-            basis = Basis(profile=str(header["profile"]), **values)
-            c = {name: arrays[f"calibration.{name}"] for name in ("sizes", "full", "fewer")}
-            extra = header["calibration"]
-            calibration = Calibration(**c, rows=int(extra["rows"]), unit=str(extra["unit"]), units=int(extra["units"]))
-            base = Sketch.from_bytes(arrays["base"].tobytes(), what)
+            basis = _basis_from(arrays, str(header["profile"]))
+            calibration = _calibration_from(arrays, header["calibration"])
+            base = Sketch.from_bytes(take(arrays, "base", "uint8", (None,)).tobytes(), what)
+            if base.shapes() != Sketch(basis, "").shapes() or not base.rows:
+                raise ValueError("base in its shape")
             return cls(basis, base, calibration, int(header["rows"]), int(header["seed"]), str(header["model_id"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise ArtefactError(what, got=f"a payload without {error}", want="all parts of a reference") from error
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -217,6 +215,48 @@ class Reference:
     def load(cls, path: str | os.PathLike[str]) -> Reference:
         """Read a file that ``save`` wrote."""
         return cls.from_bytes(read_bounded(Path(path)), os.fspath(path))
+
+
+def _basis_from(arrays: dict[str, npt.NDArray[Any]], profile: str) -> Basis:
+    """The basis of a payload; ValueError or KeyError where its parts do not fit each other."""
+    d, r, c = (arrays[f"basis.{name}"].shape[axis] for name, axis in (("centre", 0), ("weights", 1), ("centres", 0)))
+    k, s = (arrays[f"basis.{name}"].shape[1] for name in ("axes", "directions"))
+    shapes: dict[str, tuple[str, tuple[int | None, ...]]] = {
+        "centre": ("float32", (d,)),
+        "axes": ("float32", (d, k)),
+        "deviations": ("float64", (k,)),
+        "variance": ("float64", (1,)),
+        "weights": ("float32", (d, r)),
+        "feature_mean": ("float32", (2 * r,)),
+        "feature_covariance": ("float32", (2 * r, 2 * r)),
+        "directions": ("float32", (d, s)),
+        "direction_deviations": ("float64", (s,)),
+        "centres": ("float32", (c, d)),
+        "ancestors": ("int64", (None, None)),
+        "near_knots": ("float64", (KNOTS,)),
+        "diagnostic_edges": ("float64", (len(DIAGNOSTICS), PROFILES[profile].bins + 1)),
+        "anchor": ("float64", (1,)),
+    }
+    values: dict[str, Any] = {name: take(arrays, f"basis.{name}", *want) for name, want in shapes.items()}
+    ancestors = values["ancestors"]
+    if min(d, r, c, k, s) < 1 or ancestors.shape[1] > c or ancestors.min() < 0 or ancestors.max() >= c:
+        raise ValueError("basis.ancestors in range")
+    values |= {name: float(values[name].item()) for name in ("variance", "anchor")}
+    return Basis(profile=profile, **values)
+
+
+def _calibration_from(arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Calibration:
+    """The calibration of a payload; a null may hold NaN, where a score says nothing at a size."""
+    sizes = take(arrays, "calibration.sizes", "int64", (None,))
+    tables = [arrays[f"calibration.{name}"] for name in ("full", "fewer")]
+    fits = all(
+        t.dtype == np.float32 and t.ndim == 3 and t.shape[::2] == (len(sizes), len(names)) and t.shape[1] > 0
+        for t, names in zip(tables, (FULL, FEWER), strict=True)
+    )
+    rows, units = int(header["rows"]), int(header["units"])
+    if not fits or min(rows, units, int(sizes[0])) < 1 or (np.diff(sizes) <= 0).any():
+        raise ValueError("calibration in its shape")
+    return Calibration(sizes, tables[0], tables[1], rows, str(header["unit"]), units)
 
 
 def as_batches(x: Any, width: int | None = None) -> Iterable[Batch]:

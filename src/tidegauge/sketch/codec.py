@@ -25,6 +25,7 @@ REFERENCE = b"TGREFER\x01"
 KINDS = {SKETCH[:7]: "sketch", REFERENCE[:7]: "reference"}
 MOST_BYTES = 1 << 30
 DIGEST = 32
+UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError)
 
 
 def pack(magic: bytes, arrays: Arrays, header: Mapping[str, Any]) -> bytes:
@@ -62,11 +63,30 @@ def _parse(payload: bytes, what: str) -> tuple[Arrays, dict[str, Any]]:
         arrays = load(payload)
         size = int.from_bytes(payload[:8], "little")
         header = json.loads(json.loads(payload[8 : 8 + size])["__metadata__"]["header"])
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        if not isinstance(header, dict):
+            raise ValueError("no header")
+    except (SafetensorError, *UNREADABLE) as error:
         raise ArtefactError(
             what, got=f"a payload that cannot be read ({error})", want="named arrays and a header"
         ) from error
     return arrays, header
+
+
+def take(
+    arrays: Arrays, name: str, kinds: str, shape: tuple[int | None, ...], *, finite: bool = True
+) -> npt.NDArray[Any]:
+    """One array of a payload, or ValueError where it is not of one of these types or this shape (None: any length but
+    0), or holds what is no number (with ``finite`` no infinite one either).
+    """
+    array = arrays[name]
+    sizes = zip(array.shape, shape, strict=False)
+    if array.ndim != len(shape) or not all(n == want if want is not None else n > 0 for n, want in sizes):
+        raise ValueError(f"{name} in its shape")
+    if array.dtype.name not in kinds.split():
+        raise ValueError(f"{name} in its type")
+    if array.dtype.kind == "f" and not (np.isfinite(array) if finite else ~np.isnan(array)).all():
+        raise ValueError(f"{name} in numbers")
+    return array
 
 
 def kind_of(data: bytes) -> str:
@@ -81,7 +101,10 @@ def texts_to_array(texts: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 def array_to_texts(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.str_]:
     """Reverse ``texts_to_array``."""
-    return np.asarray(json.loads(array.tobytes().decode()), np.str_)
+    values = json.loads(array.tobytes().decode())
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("texts")
+    return np.asarray(values, np.str_)
 
 
 def sample_arrays(name: str, sample: Sample) -> Arrays:
@@ -90,10 +113,14 @@ def sample_arrays(name: str, sample: Sample) -> Arrays:
     return {f"{name}.keys": sample.keys, f"{name}.x": sample.x, **texts}
 
 
-def sample_from(name: str, size: int, arrays: Arrays) -> Sample:
+def sample_from(name: str, size: int, width: int, arrays: Arrays) -> Sample:
     """Reverse ``sample_arrays``."""
-    ids, texts = (array_to_texts(arrays[f"{name}.{part}"]) for part in ("ids", "texts"))
-    return Sample(size, arrays[f"{name}.keys"], arrays[f"{name}.x"], ids, texts)
+    ids, texts = (array_to_texts(take(arrays, f"{name}.{part}", "uint8", (None,))) for part in ("ids", "texts"))
+    k = len(ids)
+    if len(texts) != k or k > size:
+        raise ValueError(f"{name}.ids in their number")
+    keys, x = take(arrays, f"{name}.keys", "float64", (k,)), take(arrays, f"{name}.x", "float16", (k, width))
+    return Sample(size, keys, x, ids, texts)
 
 
 def counts_to_array(values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:

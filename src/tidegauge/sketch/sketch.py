@@ -12,7 +12,17 @@ import numpy.typing as npt
 from tidegauge.basis import Basis, Rows, project
 from tidegauge.errors import ArtefactError, MismatchError
 from tidegauge.records import Batch, Side
-from tidegauge.sketch.codec import SKETCH, Arrays, counts_to_array, pack, sample_arrays, sample_from, unpack
+from tidegauge.sketch.codec import (
+    SKETCH,
+    UNREADABLE,
+    Arrays,
+    counts_to_array,
+    pack,
+    sample_arrays,
+    sample_from,
+    take,
+    unpack,
+)
 from tidegauge.sketch.hashing import content_hash, mix, row_hash, unit_interval
 from tidegauge.sketch.pieces import PIECES, contributions
 from tidegauge.sketch.samples import Distinct, Sample
@@ -114,6 +124,8 @@ class Sketch:
                 want="one reference",
                 hint="Sketch both under the same reference",
             )
+        if self.shapes() != other.shapes():
+            raise ArtefactError("adding sketches", got="pieces of two sizes", want="pieces of one size")
         out = object.__new__(Sketch)
         out.reference, out.cells = self.reference, self.cells
         out.sums = {name: self.sums[name] + other.sums[name] for name in self.sums}
@@ -131,6 +143,10 @@ class Sketch:
         out.uniform, out.novel = self.uniform.merge(other.uniform), self.novel.merge(other.novel)
         out.source = self.source or other.source
         return out
+
+    def shapes(self) -> dict[str, int]:
+        """Length of every piece, cells and width of the samples: what a basis fixes."""
+        return {**{n: len(v) for n, v in self.sums.items()}, "of cells": self.cells, "width": self.uniform.x.shape[1]}
 
     def side(self, label: str) -> Side:
         """Who and how many, for the report."""
@@ -164,21 +180,35 @@ class Sketch:
         arrays, header = unpack(SKETCH, data, what)
         try:
             return cls._from_parts(arrays, header)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except UNREADABLE as error:
             raise ArtefactError(what, got=f"a payload without {error}", want="all pieces of a sketch") from error
 
     @classmethod
     def _from_parts(cls, arrays: Arrays, header: Mapping[str, Any]) -> Sketch:
         out = object.__new__(cls)
         out.reference, out.cells = str(header["reference"]), int(header["cells"])
-        out.sums = {name: arrays[f"sums.{name}"].astype(np.float64) for name in PIECES}
-        out.outcomes = {name: arrays[f"outcome.{i}"] for i, name in enumerate(header["outcomes"])}
-        out.rejected, out.first_rejected = Counter(header["rejected"]), dict(header["first_rejected"])
+        lengths = {"count": 1, "cells": 2 * out.cells, "distances": 2 * out.cells}
+        out.sums = {
+            n: take(arrays, f"sums.{n}", "float64 uint32", (lengths.get(n),), finite=False).astype(np.float64)
+            for n in PIECES
+        }
+        out.outcomes = {
+            str(name): take(arrays, f"outcome.{i}", "float64", (2, 2 * out.cells))
+            for i, name in enumerate(header["outcomes"])
+        }
+        out.rejected = Counter({str(reason): int(rows) for reason, rows in header["rejected"].items()})
+        out.first_rejected = {str(reason): str(at) for reason, at in header["first_rejected"].items()}
         out.times = None if header["times"] is None else (float(header["times"][0]), float(header["times"][1]))
         out.source = str(header["source"])
         uniform, novel, distinct = (int(s) for s in header["sizes"])
-        out.uniform, out.novel = sample_from("uniform", uniform, arrays), sample_from("novel", novel, arrays)
-        out.distinct = Distinct(arrays["distinct"], distinct)
+        if out.rows < 0:
+            raise ValueError("sums.count in its range")
+        width = len(out.sums["mean"]) - 1
+        out.uniform = sample_from("uniform", uniform, width, arrays)
+        out.novel = sample_from("novel", novel, width, arrays)
+        if not len(arrays["distinct"]) <= distinct:
+            raise ValueError("distinct in its number")
+        out.distinct = Distinct(take(arrays, "distinct", "uint64", (len(arrays["distinct"]),)), distinct)
         return out
 
 

@@ -20,6 +20,7 @@ def main() -> int:
         "--only", action="append", default=[], metavar="SUBSTRING", help="run only cells whose name contains this"
     )
     parser.add_argument("--reps", type=int, help="at most so many repetitions a cell; a later run tops up")
+    parser.add_argument("--keep", action="store_true", help="keep a table that is not complete; it says so")
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -29,7 +30,9 @@ def main() -> int:
     mode = "quick" if os.environ.get("QUICK") else "full"
     rows = []
     for name in given.tables or TABLES:
-        rows += run_table(name, mode, only=given.only, reps=given.reps, workers=given.workers, seed=given.seed)
+        rows += run_table(
+            name, mode, only=given.only, reps=given.reps, workers=given.workers, seed=given.seed, keep=given.keep
+        )
     judged = [r for r in rows if r.holds is not None]
     print(f"{sum(bool(r.holds) for r in judged)} of {len(judged)} rows hold")
     broken = [r for r in rows if r.guard and not r.guard[0] <= r.ours <= r.guard[1]]

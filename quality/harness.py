@@ -177,7 +177,14 @@ def repeat(name: str, jobs: Sequence[tuple[Cell, int]], seed: int, workers: int)
 
 
 def run_table(
-    name: str, mode: Mode, *, only: Sequence[str] = (), reps: int | None = None, workers: int = 2, seed: int = 0
+    name: str,
+    mode: Mode,
+    *,
+    only: Sequence[str] = (),
+    reps: int | None = None,
+    workers: int = 2,
+    seed: int = 0,
+    keep: bool = False,
 ) -> list[Row]:
     """Run what is missing of one table, print it and keep it.
 
@@ -191,6 +198,8 @@ def run_table(
         Run only cells whose name contains one of these; the others are shown as far as they are.
     reps : int, optional
         At most so many repetitions a cell: a later run tops up.
+    keep : bool
+        Keep the table as it stands; it says that it is not complete, and each row how many repetitions it has.
     """
     began = time.monotonic()
     table = load(name)
@@ -209,7 +218,8 @@ def run_table(
     rows = table.rows(results)
     seconds = sum(r["seconds"] for found in results.values() for r in found)
     print_rows(name, rows)
-    report(f"kept in {save(name, rows, seed, mode, seconds, complete=complete)}; {seconds:.0f} s of one core")
+    path = save(name, rows, seed, mode, seconds, complete=complete, keep=keep)
+    report(f"kept in {path}; {seconds:.0f} s of one core")
     return rows
 
 
@@ -224,7 +234,7 @@ def save(
     results: Path = RESULTS,
 ) -> Path:
     """Write the table; a quick or incomplete one never in the place of a kept one. Returns where."""
-    folder = results / "quick" if mode == "quick" else results if complete else results / "partial"
+    folder = results / "quick" if mode == "quick" else results if complete or keep else results / "partial"
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "table": name,

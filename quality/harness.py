@@ -231,6 +231,7 @@ def save(
     seconds: float,
     *,
     complete: bool = True,
+    keep: bool = False,
     results: Path = RESULTS,
 ) -> Path:
     """Write the table; a quick or incomplete one never in the place of a kept one. Returns where."""

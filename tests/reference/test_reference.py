@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +162,7 @@ def test_at_a_size_of_the_ladder_the_null_is_the_table() -> None:
 def test_between_sizes_the_null_falls_with_the_rows() -> None:
     calibration = small().calibration
     sd = [float(calibration.null(n)["mmd"].std()) for n in (50, 70, 100, 150, 220, 350, 500, 900, 1500, 10_000, 10**6)]
-    assert all(b <= a for a, b in zip(sd, sd[1:], strict=False))
+    assert all(b <= a for a, b in pairwise(sd))
     assert sd[0] > 1.3 * sd[-1]
 
 

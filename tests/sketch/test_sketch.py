@@ -33,7 +33,7 @@ RESIDUAL = slice(66, 132)
 
 
 def same_sums(a: Sketch, b: Sketch, error: float) -> None:
-    """Up to rows on an edge, which rounding may count on either side; four components leave no residual but rounding."""
+    """Up to rows on an edge, which rounding may count on either side; the residual of four components is rounding."""
     assert list(a.sums) == list(b.sums)
     for name, values in a.sums.items():
         one, two = values.copy(), b.sums[name].copy()
@@ -153,7 +153,7 @@ def test_adding_changes_neither_part() -> None:
     total = a + b
     same(total, a + b)
     for values in (*total.sums.values(), *total.outcomes.values()):
-        values += 1
+        values[:] = 1
     assert (a.to_bytes(), b.to_bytes()) == before
 
 

@@ -97,19 +97,19 @@ def common_shift(e: Evidence, before: Float32, after: Float32) -> Float32:
     """What all cells moved by, (d,): the median over coarse cells of the shift of their means.
 
     A shift of everything would make every group look new; a new group moves few cells, and leaves the median alone.
+    The cells are those of the finest level, of at most about 64, of which most hold enough rows of both sides.
     """
-    level = e.basis.ancestors[min(LEVEL, len(e.basis.ancestors) - 1)]
-    sides = []
-    for x in (before, after):
-        leaf = squared_distances(x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1)
-        cell = level[leaf] - level.min()
-        one_hot = np.eye(int(level.max() - level.min()) + 1, dtype=np.float32)[cell]
-        sides.append((one_hot.T @ x, one_hot.sum(0)))
-    enough = (sides[0][1] >= FEWEST_IN_CELL) & (sides[1][1] >= FEWEST_IN_CELL)
-    if not enough.any():
-        return np.zeros(before.shape[1], np.float32)
-    means = [total[enough] / count[enough, None] for total, count in sides]
-    return np.median(means[1] - means[0], axis=0).astype(np.float32)
+    leaves = [squared_distances(x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1) for x in (before, after)]
+    for level in e.basis.ancestors[min(LEVEL, len(e.basis.ancestors) - 1) :: -1]:
+        sides = []
+        for x, leaf in zip((before, after), leaves, strict=True):
+            one_hot = np.eye(int(level.max() - level.min()) + 1, dtype=np.float32)[level[leaf] - level.min()]
+            sides.append((one_hot.T @ x, one_hot.sum(0)))
+        enough = (sides[0][1] >= FEWEST_IN_CELL) & (sides[1][1] >= FEWEST_IN_CELL)
+        if enough.mean() > 0.5 and enough.sum() > 2:
+            means = [total[enough] / count[enough, None] for total, count in sides]
+            return np.median(means[1] - means[0], axis=0).astype(np.float32)
+    return np.zeros(before.shape[1], np.float32)
 
 
 def _some(shown: Shown, rng: np.random.Generator) -> Shown:

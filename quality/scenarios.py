@@ -119,7 +119,7 @@ def rows(results: dict[str, list[Result]]) -> list[Row]:
                 continue
             out += [_week(name, door, [h[k] for h in weeks], found[0]["source"]) for k in range(len(weeks[0]))]
             out += _stable(name, door, weeks)
-    return out
+    return out + [row for door in DOORS for row in _everywhere(door, results)]
 
 
 def _hit(week: dict[str, Any], door: str) -> bool:
@@ -158,20 +158,26 @@ def _week(name: str, door: str, weeks: Sequence[dict[str, Any]], source: str) ->
 
 def _stable(name: str, door: str, weeks: Sequence[Sequence[dict[str, Any]]]) -> list[Row]:
     """Weeks without drift of all histories, which share a reference within each; and whole histories without any."""
-    hits = [[_hit(w, door) for w in h if not w["drift"]] for h in weeks]
-    if not hits[0]:
+    hits = [found for h in weeks if (found := [_hit(w, door) for w in h if not w["drift"]])]
+    if not hits:
         return []
     rate, error, half = frozen.clustered(hits, 0.99)
     total = sum(len(h) for h in hits)
     beside: dict[str, Any] = {"standard error, histories as clusters": error}
     out = [Row(f"{name}, {door}: weeks without drift called drift", rate, ALPHA + half, "<=", None, total, beside)]
-    if len(hits[0]) == 12:
+    if len(hits[0]) == 12 and len(hits) == len(weeks):
         smallest = [min(w["said"][door]["p"] for w in h) for h in weeks]
         wrong, reps = sum(p * 12 <= ALPHA for p in smallest), len(weeks)
         beside = {"histories with any such week": float(np.mean([any(h) for h in hits]))}
         what = f"{name}, {door}: whole histories called drift at {ALPHA:g} (12 times the smallest p)"
         out.append(Row(what, wrong / reps, binomial(ALPHA, reps)[1], "<=", share(wrong, reps), reps, beside))
     return out
+
+
+def _everywhere(door: str, results: dict[str, list[Result]]) -> list[Row]:
+    """The weeks without drift of all scenarios and histories."""
+    weeks = [[w for w in r["weeks"] if door in w["said"]] for found in results.values() for r in found]
+    return _stable("all scenarios", door, weeks)[:1] if weeks and all(weeks) else []
 
 
 @cache

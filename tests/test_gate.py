@@ -180,8 +180,13 @@ def test_rectangular_bad_rows_are_set_aside(order: Any) -> None:
 
 
 def test_large_and_tiny_finite_values_are_no_faults() -> None:
-    x = np.array([[BIG, -BIG, BIG], [1e-30, 0, 0], [1e-45, 0, 0]], np.float32)
+    x = np.array([[1e18, -1e18, 1e18], [1e-30, 0, 0], [1e-45, 0, 0]], np.float32)
     assert admit(x).rows == 3
+
+
+def test_a_row_whose_squared_length_overflows_is_set_aside() -> None:
+    x = np.array([[BIG, -BIG, BIG], [1e20, 0, 0], [1, 2, 3]], np.float32)
+    assert admit(x).rejected == {"overflow": 2}
 
 
 def test_float16_infinity_is_infinite() -> None:

@@ -21,6 +21,7 @@ Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
 REACH = 4.0
+FARTHEST = 1000.0
 FAR_SHARES = (0.90, 0.95, 0.98)
 LAMBDAS = (0.1, 0.01)
 KNOTS = 512
@@ -158,7 +159,7 @@ def project(basis: Basis, x: Float32) -> Rows:
     x : float32 array, shape (n, d)
         Admitted rows; not changed.
     """
-    y = x - basis.centre
+    y = shortened(x - basis.centre, FARTHEST * float(np.sqrt(basis.variance)))
     square = np.einsum("ij,ij->i", y, y)
     deviations = basis.deviations.astype(np.float32)
     scores = ((y @ basis.axes) / deviations).astype(np.float32, copy=False)
@@ -171,7 +172,7 @@ def project(basis: Basis, x: Float32) -> Rows:
     tail = np.interp(near, basis.near_knots, (np.arange(KNOTS) + 0.5) / KNOTS)
     norm = np.sqrt(np.einsum("ij,ij->i", x, x))
     inside = np.einsum("ij,ij->i", scores * deviations, scores * deviations)
-    outside = np.sqrt(np.maximum(square - inside, 0))
+    outside = np.sqrt(np.maximum(square - inside, 0)) if len(deviations) < basis.width else np.zeros_like(square)
     cosine = (x @ basis.centre) / np.maximum(norm * np.float32(np.linalg.norm(basis.centre)), 1e-30)
     diagnostics = np.stack([norm, outside, near, cosine], axis=1)
     return Rows(y, square, scores, slices, fourier(y, basis.weights), cells, distances, near, tail, diagnostics)
@@ -191,6 +192,7 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
     """
     p = PROFILES[profile]
     rng = np.random.default_rng(seed)
+    x = without_giants(x)
     n, d = x.shape
     centre = x.mean(0, dtype=np.float64).astype(np.float32)
     y = x - centre
@@ -222,6 +224,22 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
         _anchor(features, ancestors, leaf),
     )
     return with_thresholds(draft, x)
+
+
+def without_giants(x: Float32) -> Float32:
+    """The rows whose length is at most a thousand times the median one: a giant would cost all others their digits."""
+    length = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
+    limit = FARTHEST * float(np.median(length))
+    return x if length.max() <= limit or limit == 0 else x[length <= limit]
+
+
+def shortened(y: Float32, limit: float) -> Float32:
+    """The rows, those longer than ``limit`` drawn in to it: a giant counts as far, and no farther."""
+    square = np.einsum("ij,ij->i", y, y, dtype=np.float64)
+    if not len(y) or square.max() <= limit**2:
+        return y
+    factor = np.minimum(1, limit / np.maximum(np.sqrt(square), 1e-300))
+    return (y * factor[:, None]).astype(np.float32)
 
 
 def with_thresholds(basis: Basis, x: Float32) -> Basis:

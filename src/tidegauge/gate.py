@@ -130,7 +130,8 @@ def admit(
     """Admit the rows of `x` that can be measured, and set the others aside by reason, side columns in step.
 
     A row is set aside as ``null`` (no vector, or an empty one), ``width`` (other than `width`, or else than the most
-    common width), ``nan``, ``inf``, ``overflow`` (finite, but beyond float32) or ``zero`` (zero in every dimension).
+    common width), ``nan``, ``inf``, ``overflow`` (finite, but it or its squared length is beyond float32) or ``zero``
+    (zero in every dimension).
 
     Returns a batch of float32 (admitted, d); admitted and rejected rows add up to n. Raises `DataError` where something
     is no number or no time, or where a side column is not n long.
@@ -602,6 +603,7 @@ def _faults(grid: Array, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int
     found = (
         ("zero", ~small.any(axis=1)),
         ("overflow", (np.isinf(small) & ~infinite).any(axis=1)),
+        ("overflow", np.isfinite(small).all(axis=1) & np.isinf(squares[suspects])),
         ("inf", infinite.any(axis=1)),
         ("nan", np.isnan(given).any(axis=1)),
     )

@@ -35,8 +35,9 @@ def _combine(words: npt.NDArray[np.uint32]) -> UInt:
 
 def content_hash(x: npt.NDArray[np.float32]) -> UInt:
     """Hash of the vectors' bits in at most 64 dimensions spread over the width, uint64 (n,)."""
-    step = max(1, x.shape[1] // MOST_DIMENSIONS)
-    some = np.ascontiguousarray(x[:, ::step][:, :MOST_DIMENSIONS]) + np.float32(0)
+    width = x.shape[1]
+    read = np.linspace(0, width - 1, min(width, MOST_DIMENSIONS)).round().astype(np.int64)
+    some = np.ascontiguousarray(x[:, read]) + np.float32(0)
     return _combine(some.view(np.uint32))
 
 

@@ -23,8 +23,8 @@ def cells(mode: Mode) -> list[Cell]:
     out = [
         Cell(f"T8 {kind} {percent} %", REPS, {"table": "T8", "kind": kind, "percent": percent}) for kind, percent in T8
     ]
-    out += [Cell("T3 n = 500", REPS, {"table": "T3", "n": 500, "widths": tuple(T3_WIDTHS)})]
-    out += [Cell(f"T3 n = {n:,}", REPS, {"table": "T3", "n": n, "widths": (1.3,)}) for n in T3_SIZES]
+    widths = {n: (1.3,) if n > 500 else (*T3_WIDTHS, 1.3) for n in T3_SIZES}
+    out += [Cell(f"T3 n = {n:,}", REPS, {"table": "T3", "n": n, "widths": s}) for n, s in widths.items()]
     out += [Cell("T4 reference 4,000", REPS, {"table": "T4", "sizes": (4000, 1000)})]
     out += [Cell("T4 reference 16,000", 60, {"table": "T4", "sizes": (16_000, 1000)})]
     return out if mode == "full" else [Cell(c.name, 3, c.settings) for c in out if c.settings["table"] != "T4"][1:6:2]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.comparison.evidence import Evidence, Shown
+from tidegauge.comparison.regions import members, new_cells, newcomers
 from tidegauge.numeric.codebook import squared_distances
 from tidegauge.numeric.ranks import wilson
 from tidegauge.records import NewCluster
@@ -53,7 +54,8 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
     before, after = _some(e.shown_before, rng), _some(e.shown_after, rng)
     if min(len(before.x), len(after.x)) < 20:
         return ()
-    after = Shown(after.x - common_shift(e, before.x, after.x), after.ids, after.texts, after.group)
+    seen = after
+    after = Shown(seen.x - common_shift(e, before.x, seen.x), seen.ids, seen.texts, seen.group)
     home = _coarse_cell(e, after.x)
     half = rng.permutation(int(after.group.max()) + 1)[after.group] % 2 == 0
     balls = _groups(before.x, after.x[half], rng)
@@ -69,6 +71,12 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
         if _traffic_came(e, home[~half][inside], k / n):
             claimed |= inside
             found.append(_cluster(e, after, ball, k, n, old / m, p))
+    for cell, p in new_cells(e, alpha):
+        rows_in = members(e, seen, cell)
+        inside = np.isin(np.flatnonzero(~half), rows_in)
+        if len(rows_in) >= FEWEST and (inside & claimed).sum() <= inside.sum() / 2:
+            claimed |= inside
+            found.append(_of_cell(e, seen, rows_in, cell, p))
     found.sort(key=lambda c: -c.share)
     return tuple(_renamed(c, i) for i, c in enumerate(found[:MOST_CLUSTERS]))
 
@@ -169,6 +177,16 @@ def _cluster(e: Evidence, after: Shown, ball: Ball, k: int, n: int, before: floa
     examples = tuple(after.example(i) for i in near[:EXAMPLES])
     total = round(k / n * e.after.rows)
     return NewCluster("", total, k / n, low, high, before, p, (float(middle[0]), float(middle[1])), radius, examples)
+
+
+def _of_cell(e: Evidence, after: Shown, inside: Int, cell: int, p: float) -> NewCluster:
+    n, m = float(rows(e.window)), float(rows(e.reference))
+    new, old = (float(cell_rows(e.basis, s)[cell]) for s in (e.window, e.reference))
+    plane = (after.x[inside] - e.basis.centre) @ e.axes
+    middle = plane.mean(0)
+    radius = float(np.quantile(np.sqrt(((plane - middle) ** 2).sum(1)), 0.9))
+    place = (float(middle[0]), float(middle[1]))
+    return NewCluster("", round(new), new / n, *wilson(new, n), old / m, p, place, radius, newcomers(e, cell))
 
 
 def _renamed(cluster: NewCluster, place: int) -> NewCluster:

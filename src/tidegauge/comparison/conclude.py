@@ -10,7 +10,7 @@ import numpy as np
 from tidegauge.basis import FAR_SHARES
 from tidegauge.comparison.clusters import new_clusters
 from tidegauge.comparison.evidence import Evidence
-from tidegauge.comparison.regions import changed_spread, changed_traffic, pointed_at, shift_in_sd
+from tidegauge.comparison.regions import EXAMPLES, changed_spread, changed_traffic, farthest, pointed_at, shift_in_sd
 from tidegauge.comparison.settings import Settings
 from tidegauge.comparison.view import view
 from tidegauge.comparison.wording import (
@@ -24,7 +24,18 @@ from tidegauge.comparison.wording import (
     spread_sentence,
     what_next,
 )
-from tidegauge.records import Comparison, Drift, MeanShift, NewCluster, Novelty, Panel, Score, SpreadChange, Verdict
+from tidegauge.records import (
+    Comparison,
+    Drift,
+    Example,
+    MeanShift,
+    NewCluster,
+    Novelty,
+    Panel,
+    Score,
+    SpreadChange,
+    Verdict,
+)
 from tidegauge.reference.calibration import SIZES
 from tidegauge.score.drift import drift
 from tidegauge.score.panel import Decision, decide, describe
@@ -89,7 +100,8 @@ def _findings(e: Evidence, scores: dict[str, Score], settings: Settings, drifted
     clusters = new_clusters(e, settings.alpha, settings.seed) if drifted else ()
     gained, lost = changed_traffic(e, settings.alpha) if drifted else ((), ())
     spread = _spread(e, scores, settings.alpha if drifted else 0.0)
-    return Findings(_mean_shift(e, scores), spread, _novelty(scores, clusters), gained, lost)
+    far = farthest(e, EXAMPLES) if drifted and not clusters else ()
+    return Findings(_mean_shift(e, scores), spread, _novelty(scores, clusters, far), gained, lost)
 
 
 def _state(e: Evidence, decision: Decision, headline: Drift, needed: int | None, settings: Settings) -> State:
@@ -144,12 +156,12 @@ def _spread(e: Evidence, scores: dict[str, Score], alpha: float) -> SpreadChange
     return SpreadChange(ratio, overall.p, where, spread_sentence(ratio, overall.p, where))
 
 
-def _novelty(scores: dict[str, Score], clusters: tuple[NewCluster, ...]) -> Novelty:
-    """Excess beyond the threshold that shows most of it, scaled to the share of newcomers that would make it."""
+def _novelty(scores: dict[str, Score], clusters: tuple[NewCluster, ...], far: tuple[Example, ...]) -> Novelty:
+    """The largest excess of far rows over the reference's own share of them, and the named clusters."""
     beyond = [scores[f"novel_{round(100 * q)}"] for q in FAR_SHARES]
     excess = max([0.0, *(each.effect / 100 for each in beyond if not each.refused)])
     p = scores["novelty"].p
-    return Novelty(excess, p, clusters, novelty_sentence(excess, p, clusters))
+    return Novelty(excess, p, clusters, novelty_sentence(excess, p, clusters, far))
 
 
 def _notes(e: Evidence, headline: Drift, decision: Decision, settings: Settings) -> tuple[str, ...]:

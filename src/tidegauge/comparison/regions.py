@@ -10,14 +10,17 @@ import numpy.typing as npt
 from tidegauge.basis import Basis
 from tidegauge.comparison.evidence import Evidence, Shown
 from tidegauge.numeric.codebook import squared_distances
-from tidegauge.records import Region
+from tidegauge.records import Example, Region
 from tidegauge.score.parts import Float64, Sums, cell_distances, cell_rows, rows
 from tidegauge.score.scans import mass_z, penalised, spread_z
 from tidegauge.score.shift import directional_sd
 
 SHOWN = 5
 EXAMPLES = 3
+FEWEST_SHOWN = 30
+EMPTY_BEFORE = 10.0
 LEVEL = 2
+EVERYTHING = "all rows"
 
 
 def changed_traffic(e: Evidence, alpha: float) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
@@ -25,16 +28,28 @@ def changed_traffic(e: Evidence, alpha: float) -> tuple[tuple[Region, ...], tupl
     z = mass_z(e.basis, e.window, e.reference)
     p = family_wise(penalised(z, e.basis, e.window, e.reference), e.null["mass_scan"])
     chosen = _apart(e.basis, z, p, alpha)
-    gained = tuple(region(e, c, z[c], p[c], e.shown_after) for c in chosen if z[c] > 0)
-    lost = tuple(region(e, c, z[c], p[c], e.shown_before) for c in chosen if z[c] < 0)
-    return gained[:SHOWN], lost[:SHOWN]
+    gained = [c for c in chosen if z[c] > 0][:SHOWN]
+    lost = [c for c in chosen if z[c] < 0][:SHOWN]
+    return (
+        tuple(region(e, c, z[c], p[c], newcomers(e, c)) for c in gained),
+        tuple(region(e, c, z[c], p[c], _central(e, e.shown_before, c)) for c in lost),
+    )
+
+
+def new_cells(e: Evidence, alpha: float) -> list[tuple[int, float]]:
+    """Cells that hold traffic now and (almost) none before, with their family-wise p."""
+    z = mass_z(e.basis, e.window, e.reference)
+    p = family_wise(penalised(z, e.basis, e.window, e.reference), e.null["mass_scan"])
+    shares = [(c, _share(e.basis, e.reference, c), _share(e.basis, e.window, c)) for c in _apart(e.basis, z, p, alpha)]
+    return [(c, float(p[c])) for c, before, after in shares if after >= EMPTY_BEFORE * before]
 
 
 def changed_spread(e: Evidence, alpha: float) -> tuple[Region, ...]:
     """Cells whose rows lie wider or closer than before, strongest first."""
     z = spread_z(e.basis, e.window, e.reference)
     p = family_wise(penalised(z, e.basis, e.window, e.reference), e.null["spread_scan"])
-    return tuple(region(e, c, z[c], p[c], e.shown_after) for c in _apart(e.basis, z, p, alpha)[:SHOWN])
+    chosen = [c for c in _apart(e.basis, z, p, alpha) if cell_name(e.basis, c) != EVERYTHING][:SHOWN]
+    return tuple(region(e, c, z[c], p[c], _central(e, e.shown_after, c)) for c in chosen)
 
 
 def pointed_at(e: Evidence, gap: Float64) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
@@ -51,7 +66,8 @@ def pointed_at(e: Evidence, gap: Float64) -> tuple[tuple[Region, ...], tuple[Reg
     z = mass_z(e.basis, e.window, e.reference)
 
     def named(places: npt.NDArray[np.int64]) -> tuple[Region, ...]:
-        return tuple(region(e, int(level[i]), float(z[level[i]]), float("nan"), e.shown_after) for i in places)
+        cells = [int(level[i]) for i in places]
+        return tuple(region(e, c, float(z[c]), float("nan"), _along(e, c, gap)) for c in cells)
 
     return named(order[:2][cosine[order[:2]] > 0]), named(order[::-1][:2][cosine[order[::-1][:2]] < 0])
 
@@ -73,8 +89,8 @@ def _apart(basis: Basis, z: Float64, p: Float64, alpha: float) -> list[int]:
     return chosen
 
 
-def region(e: Evidence, cell: int, z: float, p: float, shown: Shown) -> Region:
-    """A cell for people: shares, width, place on the picture, and the rows nearest to its centre."""
+def region(e: Evidence, cell: int, z: float, p: float, examples: tuple[Example, ...]) -> Region:
+    """A cell for people: shares, width, place on the picture, and rows that show what it is about."""
     centre = e.basis.centres[cell]
     before, after = (_share(e.basis, sums, cell) for sums in (e.reference, e.window))
     place = centre @ e.axes
@@ -86,7 +102,7 @@ def region(e: Evidence, cell: int, z: float, p: float, shown: Shown) -> Region:
         float(z),
         float(p),
         (float(place[0]), float(place[1])),
-        tuple(shown.example(i) for i in _nearest(e.basis, shown, centre)),
+        examples,
     )
 
 
@@ -95,7 +111,7 @@ def cell_name(basis: Basis, cell: int) -> str:
     for level in basis.ancestors:
         if level.min() <= cell <= level.max():
             count = int(level.max() - level.min()) + 1
-            return "all rows" if count == 1 else f"cell {cell - int(level.min()) + 1} of {count}"
+            return EVERYTHING if count == 1 else f"cell {cell - int(level.min()) + 1} of {count}"
     return f"cell {cell}"
 
 
@@ -111,15 +127,74 @@ def _width_ratio(e: Evidence, cell: int) -> float:
     return means[1] / means[0] if means[0] > 0 else float("nan")
 
 
-def _nearest(basis: Basis, shown: Shown, centre: npt.NDArray[np.float32]) -> list[int]:
+def members(e: Evidence, shown: Shown, cell: int) -> npt.NDArray[np.int64]:
+    """Which of the shown rows lie in a cell."""
     if not len(shown.x):
-        return []
-    distance = squared_distances(shown.x - basis.centre, centre[None])[:, 0]
-    return np.argsort(distance, kind="stable")[:EXAMPLES].tolist()
+        return np.empty(0, np.int64)
+    leaf = squared_distances(shown.x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1)
+    return np.flatnonzero((e.basis.ancestors[:, leaf] == cell).any(0))
+
+
+def newcomers(e: Evidence, cell: int) -> tuple[Example, ...]:
+    """Window rows nearest to the mean of what a cell gained: rows about its centre may well be the old ones."""
+    after, before = members(e, e.shown_after, cell), members(e, e.shown_before, cell)
+    if not len(after):
+        return ()
+    share_after, share_before = (_share(e.basis, sums, cell) for sums in (e.window, e.reference))
+    point = e.shown_after.x[after].mean(0)
+    if len(before) and share_after > share_before:
+        old = e.shown_before.x[before].mean(0)
+        point = (share_after * point - share_before * old) / (share_after - share_before)
+    return _closest(
+        e.shown_after, after, squared_distances(e.shown_after.x[after] - point, np.zeros_like(point)[None])[:, 0]
+    )
+
+
+def _along(e: Evidence, cell: int, gap: Float64) -> tuple[Example, ...]:
+    """Window rows of a cell that lie farthest along a direction."""
+    inside = members(e, e.shown_after, cell)
+    y = e.shown_after.x[inside] - e.basis.centre
+    cosine = (y @ gap.astype(np.float32)) / np.maximum(np.linalg.norm(y, axis=1), 1e-30)
+    return _closest(e.shown_after, inside, -cosine)
+
+
+def _central(e: Evidence, shown: Shown, cell: int) -> tuple[Example, ...]:
+    """Rows nearest to a cell's centre."""
+    inside = members(e, shown, cell)
+    y = shown.x[inside] - e.basis.centre
+    return _closest(shown, inside, squared_distances(y, e.basis.centres[cell][None])[:, 0])
+
+
+def farthest(e: Evidence, count: int) -> tuple[Example, ...]:
+    """Window rows farthest from every cell."""
+    if not len(e.shown_after.x):
+        return ()
+    y = e.shown_after.x - e.basis.centre
+    near = squared_distances(y, e.basis.centres[e.basis.fine]).min(1)
+    return _closest(e.shown_after, np.arange(len(y)), -near)[:count]
+
+
+def _closest(shown: Shown, rows_: npt.NDArray[np.int64], key: npt.NDArray[np.floating]) -> tuple[Example, ...]:
+    """Rows of smallest key, none whose text was shown already."""
+    chosen: list[Example] = []
+    for i in rows_[np.argsort(key, kind="stable")]:
+        example = shown.example(int(i))
+        if not example.text or all(example.text != other.text for other in chosen):
+            chosen.append(example)
+        if len(chosen) == EXAMPLES:
+            break
+    return tuple(chosen)
 
 
 def shift_in_sd(e: Evidence, gap: Float64) -> float:
-    """Length of the mean's shift, its sampling noise removed, in standard deviations along its own direction."""
+    """Length of the mean's shift, its sampling noise removed, in standard deviations of the reference along it.
+
+    The rows of the reference that may be looked at give that deviation; without them the basis does.
+    """
+    length = float(np.linalg.norm(gap))
     noise = e.basis.variance * float(1 / rows(e.window) + 1 / rows(e.reference))
-    length = np.sqrt(max(float(gap @ gap) - noise, 0.0))
-    return float(length / max(directional_sd(e.basis, gap), 1e-30))
+    if len(e.shown_before.x) >= FEWEST_SHOWN and length > 0:
+        sd = float((e.shown_before.x @ (gap / length).astype(np.float32)).std(dtype=np.float64))
+    else:
+        sd = directional_sd(e.basis, gap)
+    return float(np.sqrt(max(length**2 - noise, 0.0)) / max(sd, 1e-30))

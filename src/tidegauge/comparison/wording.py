@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tidegauge.comparison.evidence import Evidence
-from tidegauge.records import Drift, MeanShift, NewCluster, Novelty, Region, SpreadChange
+from tidegauge.records import Drift, Example, MeanShift, NewCluster, Novelty, Region, SpreadChange
 from tidegauge.score.panel import Decision
 
 CLEAR = 0.05
@@ -80,7 +80,9 @@ def spread_sentence(ratio: float, p: float, where: tuple[Region, ...]) -> str:
     return f"The spread changed: {text}."
 
 
-def novelty_sentence(excess: float, p: float, clusters: tuple[NewCluster, ...]) -> str:
+def novelty_sentence(
+    excess: float, p: float, clusters: tuple[NewCluster, ...], farthest: tuple[Example, ...] = ()
+) -> str:
     """Did new clusters emerge?"""
     if clusters:
         total = share(sum(c.share for c in clusters))
@@ -91,8 +93,10 @@ def novelty_sentence(excess: float, p: float, clusters: tuple[NewCluster, ...]) 
         many = f"{counted(len(clusters), 'new cluster')} hold{'s' if len(clusters) == 1 else ''}"
         return f"{many} {total} of the traffic: {listed}{', …' if len(clusters) > 3 else ''}."
     if p <= CLEAR:
-        rows = f"{share(excess)} more of the rows than before"
-        return f"No compact new cluster, but {rows} lie far from everything known ({p_text(p)})."
+        texts = [f"“{clip(row.text)}”" for row in farthest if row.text][:2]
+        such = f", such as {' and '.join(texts)}" if texts else ""
+        risen = f"the share of rows far from everything known rose by {100 * excess:.1f} points"
+        return f"No compact new cluster, but {risen} ({p_text(p)}){such}."
     return "No new clusters: no more rows than before lie far from everything known."
 
 
@@ -109,7 +113,7 @@ class Findings:
 
 def no_drift_sentence(p: float, drift: Drift) -> str:
     """The sentence where nothing was found: what would have been."""
-    seen = f"a drift of {drift.detectable:.1f} % of the traffic would have been found four times in five"
+    seen = f"a drift of {drift.detectable:.1f} % of the traffic would be found at least four times in five"
     return f"No drift found ({p_text(p)}); {seen}."
 
 
@@ -123,6 +127,8 @@ def drift_sentence(drift: Drift, decision: Decision, alpha: float, found: Findin
     """The sentence where there is drift: how much, how sure, and of what kind."""
     interval = f"95 % interval {drift.low:.1f} to {drift.high:.1f} %"
     size = f"as if {max(drift.value, 0):.1f} % of the traffic had moved ({interval})"
+    if drift.low == 0:
+        size = f"by its mean as if at most {drift.high:.1f} % of the traffic had moved, but other scores see more"
     return f"Drift: {size}; {p_text(decision.p)}. What changed: {'; '.join(_kinds(decision, alpha, found))}."
 
 
@@ -160,7 +166,11 @@ def what_next(state: str, shift: MeanShift, novelty: Novelty, e: Evidence) -> tu
     if state == "insufficient data":
         return ("Collect more rows, or compare longer windows.",)
     if state == "no drift":
-        return ("Nothing to do. If a product metric fell all the same, look at the index, the ranker and releases.",)
+        moved = [o for o in e.outcomes if o.low > 0 or o.high < 0]
+        if moved:
+            said = " and ".join(f"{o.name} ({100 * o.before:.0f} % to {100 * o.after:.0f} %)" for o in moved)
+            return (f"The queries did not drift, but {said} changed: look at the index, the ranker and releases.",)
+        return ("Nothing to do.",)
     steps = []
     if novelty.clusters:
         steps.append("Read the examples of the new clusters; check whether the index covers them.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegauge.basis import Basis
+from tidegauge.basis import Basis, top_eigenvalue
 from tidegauge.records import Drift
 from tidegauge.score.mmd import mmd
 from tidegauge.score.parts import Float64, Sums, average, rows
@@ -34,23 +34,38 @@ def drift(basis: Basis, window: Sums, reference: Sums, null: Float64) -> Drift:
 
     Notes
     -----
-    The interval inverts the normal law of the squared MMD: at distance t its variance is the null's plus
-    4 t^2 s^2 (1/n + 1/m), s^2 the variance of one row's feature along the observed direction.
+    The interval inverts the normal law of the squared MMD: at distance t its variance is the null's, plus
+    ``4 t^2 s^2 (1/n + 1/m)`` with s^2 the variance of one row's feature along the change (the noise of the observed
+    direction taken off), plus ``4 t^3 (anchor - t) / n`` for the mixing of moved and other traffic in the window.
     """
+    n, m = float(rows(window)), float(rows(reference))
     squared = float(mmd(basis, window, reference))
     gap = average(window, "features") - average(reference, "features")
-    unit = gap / max(float(np.linalg.norm(gap)), 1e-30)
-    along = float(unit @ (basis.feature_covariance.astype(np.float64) @ unit))
-    slope = 4 * along * float(1 / rows(window) + 1 / rows(reference))
+    along = _variance_along(basis, gap, squared, 1 / n + 1 / m)
     base = float(null.var()) if len(null) > 1 else 0.0
-    grid = np.linspace(0, max(2 * np.sqrt(abs(squared)) + 6 * np.sqrt(slope) + 3 * base**0.25, 1e-9), 4001)
-    inside = np.abs(squared - float(null.mean()) - grid**2) <= Z95 * np.sqrt(base + slope * grid**2)
+
+    def deviation(t: Float64) -> Float64:
+        mixing = np.maximum(t * (basis.anchor - t), 0) / n
+        return np.sqrt(base + 4 * t**2 * (along * (1 / n + 1 / m) + mixing))
+
+    reach = np.sqrt(abs(squared)) + np.sqrt(along * (1 / n + 1 / m)) + base**0.25 + basis.anchor / np.sqrt(n)
+    grid = np.linspace(0, max(8 * float(reach), 1e-9), 8001)
+    inside = np.abs(squared - float(null.mean()) - grid**2) <= Z95 * deviation(grid)
     low, high = (float(grid[inside][0]), float(grid[inside][-1])) if inside.any() else (0.0, 0.0)
     threshold = float(np.quantile(null, 0.95)) if len(null) else 0.0
-    found = grid[grid**2 - Z80 * np.sqrt(base + slope * grid**2) >= threshold]
+    found = grid[grid**2 - Z80 * deviation(grid) >= threshold]
     detectable = float(found[0]) if len(found) else float(grid[-1])
     scale = 100 / basis.anchor
     return Drift(_centred(basis, squared, null), low * scale, high * scale, detectable * scale)
+
+
+def _variance_along(basis: Basis, gap: Float64, squared: float, noise: float) -> float:
+    """Variance of one row's features along a change, from a direction that is itself noisy."""
+    covariance = basis.feature_covariance.astype(np.float64)
+    squares = float((covariance**2).sum())
+    along = (float(gap @ covariance @ gap) - noise * squares) / max(squared, 1e-30)
+    least = squares / max(float(np.trace(covariance)), 1e-30)
+    return float(np.clip(along, least, max(top_eigenvalue(basis.feature_covariance), least)))
 
 
 def _centred(basis: Basis, squared: float, null: Float64) -> float:

@@ -232,10 +232,11 @@ def save(
     *,
     complete: bool = True,
     keep: bool = False,
-    results: Path = RESULTS,
+    results: Path | None = None,
 ) -> Path:
     """Write the table; a quick or incomplete one never in the place of a kept one. Returns where."""
-    folder = results / "quick" if mode == "quick" else results if complete or keep else results / "partial"
+    root = results or RESULTS
+    folder = root / "quick" if mode == "quick" else root if complete or keep else root / "partial"
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "table": name,

@@ -22,6 +22,7 @@ MOST_ROWS = 3000
 MOST_CANDIDATES = 600
 NEIGHBOUR = 3
 FAR = 0.95
+FAR_INSIDE = 0.25
 FEWEST = 3
 EXAMPLES = 5
 MOST_CLUSTERS = 8
@@ -58,7 +59,8 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
     after = Shown(seen.x - common_shift(e, before.x, seen.x), seen.ids, seen.texts, seen.group)
     home = _coarse_cell(e, after.x)
     half = rng.permutation(int(after.group.max()) + 1)[after.group] % 2 == 0
-    balls = _groups(before.x, after.x[half], rng)
+    far = _far(before.x, after.x)
+    balls = _groups(before.x, after.x[half & far], rng)
     found: list[NewCluster] = []
     fresh = after.x[~half]
     n, m = len(fresh), len(before.x)
@@ -74,7 +76,11 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
     for cell, p in new_cells(e, alpha):
         rows_in = members(e, seen, cell)
         inside = np.isin(np.flatnonzero(~half), rows_in)
-        if len(rows_in) >= FEWEST and (inside & claimed).sum() <= inside.sum() / 2:
+        if (
+            len(rows_in) >= FEWEST
+            and far[rows_in].mean() >= FAR_INSIDE
+            and (inside & claimed).sum() <= inside.sum() / 2
+        ):
             claimed |= inside
             found.append(_of_cell(e, seen, rows_in, cell, p))
     found.sort(key=lambda c: -c.share)
@@ -132,27 +138,33 @@ def _neighbour(x: Float32, y: Float32, rank: int) -> Float32:
     return np.concatenate(parts)
 
 
-def _groups(before: Float32, half: Float32, rng: np.random.Generator) -> list[Ball]:
-    """Balls around groups of rows that are far from the reference and near each other."""
+def _far(before: Float32, after: Float32) -> Bool:
+    """Rows whose third neighbour before is farther than 95 % of the rows before have it among themselves."""
+    shift = before.mean(0)
+    before, after = before - shift, after - shift
+    own = _neighbour(before, before, NEIGHBOUR + 1)
+    return _neighbour(after, before, NEIGHBOUR) > np.quantile(own, FAR)
+
+
+def _groups(before: Float32, far: Float32, rng: np.random.Generator) -> list[Ball]:
+    """Balls around groups of far rows that are near each other."""
     from scipy.cluster.hierarchy import fcluster, linkage
 
-    shift = before.mean(0)
-    before, half = before - shift, half - shift
-    own = _neighbour(before, before, NEIGHBOUR + 1)
-    far = np.flatnonzero(_neighbour(half, before, NEIGHBOUR) > np.quantile(own, FAR))
     if len(far) < FEWEST:
         return []
     if len(far) > MOST_CANDIDATES:
-        far = rng.choice(far, MOST_CANDIDATES, replace=False)
+        far = far[rng.choice(len(far), MOST_CANDIDATES, replace=False)]
+    shift = before.mean(0)
+    before, far = before - shift, far - shift
     reach = _typical_distance(before, rng)
-    label = fcluster(linkage(half[far], "average"), reach, "distance")
+    label = fcluster(linkage(far, "average"), reach, "distance")
     balls: list[Ball] = []
     for name in np.unique(label):
-        rows = half[far[label == name]]
-        if len(rows) >= FEWEST:
-            centre = rows.mean(0)
-            square = squared_distances(rows, centre[None])[:, 0]
-            balls.append(Ball(centre + shift, float(np.quantile(square, 0.9)) * 1.1 * (1 + 1 / len(rows)) ** 2))
+        group = far[label == name]
+        if len(group) >= FEWEST:
+            centre = group.mean(0)
+            square = squared_distances(group, centre[None])[:, 0]
+            balls.append(Ball(centre + shift, float(np.quantile(square, 0.9)) * 1.1 * (1 + 1 / len(group)) ** 2))
     return balls
 
 

@@ -13,7 +13,7 @@ ROWS = 3 * CHUNK
 
 
 def rows(mode: Mode) -> list[Row]:
-    turns = 3 if mode == "quick" else 9
+    turns = 1 if mode == "quick" else 7
     widths = (384,) if mode == "quick" else (384, 768, 1536, 3072)
     return [row for width in widths for row in _at(width, turns)]
 

@@ -94,7 +94,7 @@ def _coarse_cell(e: Evidence, x: Float32) -> Int:
 
 
 def _traffic_came(e: Evidence, homes: Int, share: float) -> bool:
-    """Did the coarse cells that hold the group gain its share of traffic, to two standard errors?
+    """Did the coarse cells that hold the group gain its share of traffic, to two standard errors, or half of it?
 
     A known group that moved within its neighbourhood looks new where it arrives; but the neighbourhood gained nothing.
     """
@@ -104,7 +104,7 @@ def _traffic_came(e: Evidence, homes: Int, share: float) -> bool:
     after, before = (float(cell_rows(e.basis, s)[cells].sum() / rows(s)) for s in (e.window, e.reference))
     both = (n * after + m * before) / (n + m)
     error = np.sqrt(max(both * (1 - both), 1 / (n + m)) * (1 / n + 1 / m))
-    return after - before >= share - max(2 * error, share / 2)
+    return after - before >= max(share / 2, share - 2 * error)
 
 
 def common_shift(e: Evidence, before: Float32, after: Float32) -> Float32:

@@ -86,10 +86,14 @@ def diagnostics(basis: Basis, rows: Rows) -> Columns:
     return OneHot(index, len(DIAGNOSTICS) * (basis.bins + 2))
 
 
+def cell_index(rows: Rows, count: int) -> Int:
+    """Where a row is counted on each of l levels, (n, l): its cell, or ``count`` places on if it is novel."""
+    return rows.cells + (rows.tail > FAR_SHARES[1]).astype(np.int64)[:, None] * count
+
+
 def cells(basis: Basis, rows: Rows) -> Columns:
     """Rows per cell of every level: ordinary ones, then novel ones."""
-    novel = (rows.tail > FAR_SHARES[1]).astype(np.int64)[:, None]
-    return OneHot(rows.cells + novel * len(basis.centres), 2 * len(basis.centres))
+    return OneHot(cell_index(rows, len(basis.centres)), 2 * len(basis.centres))
 
 
 def distances(basis: Basis, rows: Rows) -> Columns:

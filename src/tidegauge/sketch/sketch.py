@@ -24,7 +24,7 @@ from tidegauge.sketch.codec import (
     unpack,
 )
 from tidegauge.sketch.hashing import content_hash, mix, row_hash, unit_interval
-from tidegauge.sketch.pieces import PIECES, contributions
+from tidegauge.sketch.pieces import PIECES, cell_index, contributions
 from tidegauge.sketch.samples import Distinct, Sample
 
 Float32 = npt.NDArray[np.float32]
@@ -93,8 +93,7 @@ class Sketch:
         self.times = (first, last) if self.times is None else (min(first, self.times[0]), max(last, self.times[1]))
 
     def _sum_outcomes(self, rows: Rows, outcomes: Mapping[str, Float64]) -> None:
-        novel = (rows.tail > 0.95).astype(np.int64)[:, None]
-        index = rows.cells + novel * self.cells
+        index = cell_index(rows, self.cells)
         for name, values in outcomes.items():
             sums = self.outcomes.setdefault(name, np.zeros((2, 2 * self.cells)))
             for side in (0, 1):

@@ -84,6 +84,11 @@ class Basis:
         return len(self.centre)
 
     @property
+    def projected(self) -> int:
+        """Number of projections: principal components, then random directions."""
+        return self.axes.shape[1] + self.directions.shape[1]
+
+    @property
     def bins(self) -> int:
         """Bins per histogram, the two beyond the edges not counted."""
         return PROFILES[self.profile].bins
@@ -97,6 +102,12 @@ class Basis:
     def edges(self) -> Float64:
         """Inner and outer bin edges of every projection in standard deviations of the reference, shape (bins + 1,)."""
         return np.linspace(-REACH, REACH, self.bins + 1)
+
+    @cached_property
+    def factors(self) -> Float32:
+        """All that a row is multiplied with, side by side, shape (d, k + s + r + c + 1): one product for a batch."""
+        parts = (self.axes, self.directions, self.weights, self.centres.T, self.centre[:, None])
+        return np.concatenate(parts, axis=1)
 
     def whitener(self, which: int) -> Float32:
         """Lower Cholesky factor of (covariance + lambda * its top eigenvalue) for one of LAMBDAS, shape (2r, 2r)."""
@@ -132,17 +143,17 @@ class Rows:
     """What the pieces of a sketch need to know of each of n rows.
 
     ``centred`` (n, d); ``square`` (n,) squared distance to the centre; ``scores`` (n, k) whitened principal
-    components; ``slices`` (n, s) projections on the random directions in their standard deviations;
-    ``features`` (n, 2r); ``cells`` (n, l) the cell on each level; ``distances`` (n, l) to its centre; ``near``
-    (n,) distance to the nearest fine cell; ``tail`` (n,) the share of the reference's rows that are nearer to a
-    cell; ``diagnostics`` (n, 4).
+    components; ``projections`` (n, k + s) the same, then the random directions in their standard deviations;
+    ``phase`` (n, r) products with the frequencies; ``cells`` (n, l) the cell on each level; ``distances`` (n, l)
+    to its centre; ``near`` (n,) distance to the nearest fine cell; ``tail`` (n,) the share of the reference's
+    rows that are nearer to a cell; ``diagnostics`` (n, 4).
     """
 
     centred: Float32
     square: Float32
     scores: Float32
-    slices: Float32
-    features: Float32
+    projections: Float32
+    phase: Float32
     cells: Int
     distances: Float32
     near: Float32
@@ -159,23 +170,25 @@ def project(basis: Basis, x: Float32) -> Rows:
     x : float32 array, shape (n, d)
         Admitted rows; not changed.
     """
-    y = shortened(x - basis.centre, FARTHEST * float(np.sqrt(basis.variance)))
-    square = np.einsum("ij,ij->i", y, y)
-    deviations = basis.deviations.astype(np.float32)
-    scores = ((y @ basis.axes) / deviations).astype(np.float32, copy=False)
-    slices = ((y @ basis.directions) / basis.direction_deviations).astype(np.float32)
-    squares = squared_distances(y, basis.centres)
-    leaf = squares[:, basis.fine].argmin(1)
-    cells = basis.ancestors[:, leaf].T
-    distances = np.sqrt(np.take_along_axis(squares, cells, 1))
+    y, square = shortened(x - basis.centre, FARTHEST * float(np.sqrt(basis.variance)))
+    k, r, c = basis.axes.shape[1], basis.weights.shape[1], len(basis.centres)
+    straight, phase, central, along = np.split(y @ basis.factors, np.cumsum([basis.projected, r, c]), axis=1)
+    inside = np.einsum("ij,ij->i", straight[:, :k], straight[:, :k])
+    projections = straight / np.concatenate([basis.deviations, basis.direction_deviations]).astype(np.float32)
+    lengths = np.einsum("ij,ij->i", basis.centres, basis.centres)
+    fine = basis.ancestors.shape[1]
+    leaf = (lengths[c - fine :] / 2 - central[:, c - fine :]).argmin(1)
+    cells = basis.ancestors.T[leaf]
+    apart = lengths[cells] - 2 * np.take_along_axis(central, cells, 1)
+    distances = np.sqrt(np.maximum(apart + square[:, None], 0))
     near = distances[:, -1]
     tail = np.interp(near, basis.near_knots, (np.arange(KNOTS) + 0.5) / KNOTS)
-    norm = np.sqrt(np.einsum("ij,ij->i", x, x))
-    inside = np.einsum("ij,ij->i", scores * deviations, scores * deviations)
-    outside = np.sqrt(np.maximum(square - inside, 0)) if len(deviations) < basis.width else np.zeros_like(square)
-    cosine = (x @ basis.centre) / np.maximum(norm * np.float32(np.linalg.norm(basis.centre)), 1e-30)
+    outside = np.sqrt(np.maximum(square - inside, 0)) if k < basis.width else np.zeros_like(square)
+    product, length = along[:, 0] + basis.centre @ basis.centre, np.linalg.norm(basis.centre)
+    norm = np.sqrt(np.maximum(square + along[:, 0] + product, 0))
+    cosine = product / np.maximum(norm * length, np.float32(1e-30))
     diagnostics = np.stack([norm, outside, near, cosine], axis=1)
-    return Rows(y, square, scores, slices, fourier(y, basis.weights), cells, distances, near, tail, diagnostics)
+    return Rows(y, square, projections[:, :k], projections, phase, cells, distances, near, tail, diagnostics)
 
 
 def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
@@ -199,7 +212,7 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
     axes, variances = principal_components(y, p.components)
     total = float(np.einsum("ij,ij->", y, y, dtype=np.float64) / n)
     weights = frequencies(d, p.frequencies, median_distance(y, rng), rng)
-    features = fourier(y, weights)
+    features = fourier(y @ weights)
     mean = features.mean(0)
     covariance = (features.T @ features) / n - np.outer(mean, mean)
     directions = rng.standard_normal((d, p.slices)).astype(np.float32)
@@ -233,13 +246,16 @@ def without_giants(x: Float32) -> Float32:
     return x if length.max() <= limit or limit == 0 else x[length <= limit]
 
 
-def shortened(y: Float32, limit: float) -> Float32:
-    """The rows, those longer than ``limit`` drawn in to it: a giant counts as far, and no farther."""
-    square = np.einsum("ij,ij->i", y, y, dtype=np.float64)
+def shortened(y: Float32, limit: float) -> tuple[Float32, Float32]:
+    """The rows, those longer than ``limit`` drawn in to it (a giant counts as far, and no farther), and their
+    squared lengths.
+    """
+    square = np.einsum("ij,ij->i", y, y)
     if not len(y) or square.max() <= limit**2:
-        return y
-    factor = np.minimum(1, limit / np.maximum(np.sqrt(square), 1e-300))
-    return (y * factor[:, None]).astype(np.float32)
+        return y, square
+    length = np.sqrt(np.einsum("ij,ij->i", y, y, dtype=np.float64))
+    drawn = (y * np.minimum(1, limit / np.maximum(length, 1e-300))[:, None]).astype(np.float32)
+    return drawn, np.einsum("ij,ij->i", drawn, drawn)
 
 
 def with_thresholds(basis: Basis, x: Float32) -> Basis:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegauge.basis import FAR_SHARES, Basis, Rows, fit_basis, project
 from tidegauge.score.registry import SCORES
 from tidegauge.sketch.columns import Columns
-from tidegauge.sketch.pieces import DERIVED, PIECES, contributions, histogram_index, projections, with_coarse
+from tidegauge.sketch.pieces import DERIVED, PIECES, contributions, histogram_index, with_coarse
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -113,7 +113,7 @@ def sums(basis: Basis, x: Float32) -> dict[str, Float64]:
 def on_edge(basis: Basis, rows: Rows, name: str) -> Bool:
     """Rows that rounding may put on either side of a bin, cell or threshold of this piece, shape (n,)."""
     if name in {"slices", "coarse"}:
-        return _moves(projections(rows), basis.edges, basis.bins)
+        return _moves(rows.projections, basis.edges, basis.bins)
     if name == "diagnostics":
         return _moves(rows.diagnostics, basis.diagnostic_edges, basis.bins)
     if name in {"cells", "distances", "novelty"}:

@@ -39,13 +39,22 @@ def frequencies(width: int, count: int, bandwidth: float, rng: np.random.Generat
     return (rng.standard_normal((width, count)) / (bandwidth * scales)).astype(np.float32)
 
 
-def fourier(x: Float32, weights: Float32) -> Float32:
-    """Features with ``features(x) @ features(y)`` an unbiased estimate of the kernel; shape (n, 2 * count),
-    each row of norm 1.
+def fourier(phase: Float32) -> Float32:
+    """Features with ``features(x @ weights) @ features(y @ weights)`` an unbiased estimate of the kernel.
+
+    Parameters
+    ----------
+    phase : float32 array, shape (n, count)
+        Rows times frequencies.
+
+    Returns
+    -------
+    float32 array, shape (n, 2 * count)
+        Cosines, then sines; each row of norm 1.
     """
-    phase = x @ weights
-    out = np.empty((x.shape[0], 2 * weights.shape[1]), np.float32)
-    np.cos(phase, out=out[:, : weights.shape[1]])
-    np.sin(phase, out=out[:, weights.shape[1] :])
-    out *= np.float32(1 / np.sqrt(weights.shape[1]))
+    count = phase.shape[1]
+    out = np.empty((phase.shape[0], 2 * count), np.float32)
+    np.cos(phase, out=out[:, :count])
+    np.sin(phase, out=out[:, count:])
+    out *= np.float32(1 / np.sqrt(count))
     return out

@@ -12,9 +12,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.numeric.fourier import fourier
+
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
+
+BLOCK = 512
 
 
 class Columns(Protocol):
@@ -29,6 +33,15 @@ class Columns(Protocol):
         ...
 
 
+def sum_rows(values: Float32) -> Float64:
+    """Sum over all rows, float64 (p,): blocks as matrix products in single precision, then in double."""
+    total = np.zeros(values.shape[1])
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        total += np.ones(len(block), np.float32) @ block
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class Dense:
     """Contributions given as they are, float32 (n, p)."""
@@ -36,12 +49,54 @@ class Dense:
     values: Float32
 
     def total(self) -> Float64:
-        """Sum in double precision."""
-        return self.values.sum(0, dtype=np.float64)
+        """Sum."""
+        return sum_rows(self.values)
 
     def dense(self) -> Float32:
         """The values."""
         return self.values
+
+
+@dataclass(frozen=True, slots=True)
+class Fourier:
+    """Cosines and sines of phases (n, r), each row of norm 1: p = 2 r."""
+
+    phase: Float32
+
+    def total(self) -> Float64:
+        """Sum, block by block while it is in the cache; scaled at the end."""
+        n, r = self.phase.shape
+        total, wave = np.zeros((2, r)), np.empty((min(n, BLOCK), r), np.float32)
+        for start in range(0, n, BLOCK):
+            block = self.phase[start : start + BLOCK]
+            for i, function in enumerate((np.cos, np.sin)):
+                total[i] += sum_rows(function(block, out=wave[: len(block)]))
+        return total.ravel() / np.sqrt(r)
+
+    def dense(self) -> Float32:
+        """The features."""
+        return fourier(self.phase)
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """How far each of m columns lies below -``reach``, then how far above it: p = 2 m, mostly zeros."""
+
+    values: Float32
+    reach: float
+
+    def total(self) -> Float64:
+        """Sum over the few that lie beyond."""
+        m = self.values.shape[1]
+        flat = self.values.ravel()
+        place = np.flatnonzero(np.abs(flat) > self.reach)
+        far = flat[place].astype(np.float64)
+        return np.bincount(place % m + m * (far > 0), np.abs(far) - self.reach, 2 * m).astype(np.float64)
+
+    def dense(self) -> Float32:
+        """Distances below, then above."""
+        over = np.concatenate([-self.values, self.values], axis=1) - np.float32(self.reach)
+        return np.maximum(over, 0, out=over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +126,13 @@ class Outer:
     values: Float32
 
     def total(self) -> Float64:
-        """Sum by one matrix product in double precision."""
-        exact = self.values.astype(np.float64)
-        return (exact.T @ exact)[np.triu_indices(exact.shape[1])]
+        """Sum of the blocks' matrix products."""
+        k = self.values.shape[1]
+        total = np.zeros((k, k))
+        for start in range(0, len(self.values), BLOCK):
+            block = self.values[start : start + BLOCK]
+            total += block.T @ block
+        return total[np.triu_indices(k)]
 
     def dense(self) -> Float32:
         """The products."""

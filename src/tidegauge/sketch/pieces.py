@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.basis import DIAGNOSTICS, FAR_SHARES, Basis, Rows
-from tidegauge.sketch.columns import Columns, Dense, OneHot, Outer
+from tidegauge.sketch.columns import Beyond, Columns, Dense, Fourier, OneHot, Outer
 
 Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -40,7 +40,7 @@ def mean(_: Basis, rows: Rows) -> Columns:
 
 def features(_: Basis, rows: Rows) -> Columns:
     """Cosines and sines of the random frequencies."""
-    return Dense(rows.features)
+    return Fourier(rows.phase)
 
 
 def moments(_: Basis, rows: Rows) -> Columns:
@@ -52,20 +52,18 @@ def histogram_index(values: npt.NDArray[np.float32], edges: Float64, bins: int) 
     """Bin of each value, shape (n, m): 0 below the edges, 1 .. bins inside, bins + 1 beyond; offset column by
     column.
     """
-    low, width = edges[..., 0], (edges[..., -1] - edges[..., 0]) / bins
-    index = np.clip(np.floor((values - low) / width) + 1, 0, bins + 1).astype(np.int64)
-    return index + np.arange(values.shape[1]) * (bins + 2)
-
-
-def projections(rows: Rows) -> npt.NDArray[np.float32]:
-    """The whitened principal components, then the random slices, shape (n, k + s)."""
-    return np.concatenate([rows.scores, rows.slices], axis=1)
+    low, per_unit = edges[..., 0].astype(np.float32), (bins / (edges[..., -1] - edges[..., 0])).astype(np.float32)
+    place = (values - low) * per_unit
+    np.floor(place, out=place)
+    index = np.clip(place, -1, bins, out=place).astype(np.int64)
+    index += np.arange(values.shape[1]) * (bins + 2) + 1
+    return index
 
 
 def slices(basis: Basis, rows: Rows) -> Columns:
     """Histograms of every projection."""
-    size = (basis.axes.shape[1] + basis.directions.shape[1]) * (basis.bins + 2)
-    return OneHot(histogram_index(projections(rows), basis.edges, basis.bins), size)
+    size = basis.projected * (basis.bins + 2)
+    return OneHot(histogram_index(rows.projections, basis.edges, basis.bins), size)
 
 
 def coarse(basis: Basis, rows: Rows) -> Columns:
@@ -76,8 +74,7 @@ def coarse(basis: Basis, rows: Rows) -> Columns:
 
 def tails(basis: Basis, rows: Rows) -> Columns:
     """How far each projection lies beyond the edges, below and above."""
-    values, low, high = projections(rows), np.float32(basis.edges[0]), np.float32(basis.edges[-1])
-    return Dense(np.concatenate([np.maximum(low - values, 0), np.maximum(values - high, 0)], axis=1))
+    return Beyond(rows.projections, float(basis.edges[-1]))
 
 
 def diagnostics(basis: Basis, rows: Rows) -> Columns:
@@ -125,10 +122,6 @@ def spread(_: Basis, rows: Rows) -> Columns:
     return Dense(np.concatenate([rows.scores**2, (rows.square**2)[:, None]], axis=1))
 
 
-def _projected(basis: Basis) -> int:
-    return basis.axes.shape[1] + basis.directions.shape[1]
-
-
 PIECES: dict[str, Piece] = {
     "count": Piece(lambda b: 1, count, "rows"),
     "mean": Piece(lambda b: b.width + 1, mean, "sum of the vectors and of their squared lengths"),
@@ -136,8 +129,8 @@ PIECES: dict[str, Piece] = {
     "moments": Piece(
         lambda b: b.axes.shape[1] * (b.axes.shape[1] + 1) // 2, moments, "second moments of the components"
     ),
-    "slices": Piece(lambda b: _projected(b) * (b.bins + 2), slices, "histograms of the projections"),
-    "tails": Piece(lambda b: 2 * _projected(b), tails, "mass beyond the histograms' edges"),
+    "slices": Piece(lambda b: b.projected * (b.bins + 2), slices, "histograms of the projections"),
+    "tails": Piece(lambda b: 2 * b.projected, tails, "mass beyond the histograms' edges"),
     "diagnostics": Piece(lambda b: len(DIAGNOSTICS) * (b.bins + 2), diagnostics, "histograms of lengths and distances"),
     "cells": Piece(lambda b: 2 * len(b.centres), cells, "rows per cell, ordinary and novel"),
     "distances": Piece(lambda b: 2 * len(b.centres), distances, "distances to the cells' centres"),

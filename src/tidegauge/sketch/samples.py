@@ -12,6 +12,7 @@ from tidegauge.records import StrArray
 Float16 = npt.NDArray[np.float16]
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
 UInt = npt.NDArray[np.uint64]
 
 
@@ -34,17 +35,18 @@ class Sample:
         none = np.empty(0, np.str_)
         return cls(size, np.empty(0), np.empty((0, width), np.float16), none, none)
 
-    def offer(self, keys: Float64, x: Float32, ids: StrArray, texts: StrArray) -> Sample:
-        """The sample after these rows; only those that can enter are converted."""
-        if not self.size:
-            return self
+    def entering(self, keys: Float64) -> Int:
+        """Which of the rows with these keys can enter, at most ``size``: all that need be looked at further."""
         bar = self.keys[-1] if len(self.keys) == self.size else np.inf
         enter = np.flatnonzero(keys < bar)
-        if len(enter) > self.size:
-            enter = enter[np.argpartition(keys[enter], self.size - 1)[: self.size]]
-        half = np.clip(x[enter], -6e4, 6e4).astype(np.float16)
-        as_text = (np.asarray(ids[enter], np.str_), np.asarray(texts[enter], np.str_))
-        return self.merge(Sample(self.size, keys[enter], half, *as_text))
+        return enter if len(enter) <= self.size else enter[np.argpartition(keys[enter], self.size - 1)[: self.size]]
+
+    def offer(self, keys: Float64, x: Float32, ids: StrArray, texts: StrArray) -> Sample:
+        """The sample after these rows, in the basis's own scale."""
+        if not self.size or not len(keys):
+            return self
+        half = np.clip(x, -6e4, 6e4).astype(np.float16)
+        return self.merge(Sample(self.size, keys, half, np.asarray(ids, np.str_), np.asarray(texts, np.str_)))
 
     def merge(self, other: Sample) -> Sample:
         """Union, less repeated keys (the same row offered twice), cut to the smallest ``size``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 from tidegauge.basis import Basis, Rows, project
 from tidegauge.errors import ArtefactError, MismatchError
+from tidegauge.gate import pick
+from tidegauge.numeric.threads import in_order
 from tidegauge.records import Batch, Side
 from tidegauge.sketch.codec import (
     SKETCH,
@@ -29,8 +32,10 @@ from tidegauge.sketch.samples import Distinct, Sample
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+UInt = npt.NDArray[np.uint64]
 
-CHUNK = 4096
+CHUNK = 1024
 UNIFORM_ROWS = 1024
 NOVEL_ROWS = 256
 
@@ -40,20 +45,30 @@ class Sketch:
 
     Made by ``Reference.sketch``; added by ``+``. Nothing of a vector or text is kept where ``samples`` is False.
 
+    A work budget, ``share`` below 1, sums only the rows whose hash lies below it, the same ones on every replica and
+    in every re-run; all rows are still counted, as are rejections, times and duplicates. What is summed is a random
+    sample of the rows: every score is as precise as on a window of ``rows`` rows, and no less true.
+
     Attributes
     ----------
     reference : str
         Hash of the reference under which it was made; sketches of two references never mix.
     sums : dict of str to float64 array
         One array for each linear piece (see ``PIECES``).
+    share : float
+        Share of the rows that are summed, in (0, 1].
+    seen : int
+        Rows that came, summed or not.
     outcomes : dict of str to float64 array, shape (2, 2 * cells)
         Numerators and denominators of each outcome per cell, ordinary then novel.
     uniform, novel : Sample
         Rows for pictures, and rows far from every cell.
     """
 
-    def __init__(self, basis: Basis, reference: str, *, samples: bool = True) -> None:
+    def __init__(self, basis: Basis, reference: str, *, samples: bool = True, share: float = 1.0) -> None:
         self.reference = reference
+        self.share = share
+        self.seen = 0
         self.cells = len(basis.centres)
         self.sums: dict[str, Float64] = {name: np.zeros(piece.size(basis)) for name, piece in PIECES.items()}
         self.outcomes: dict[str, Float64] = {}
@@ -75,18 +90,26 @@ class Sketch:
         self.source = self.source or batch.source
         self.rejected.update(batch.rejected)
         self.first_rejected = {**batch.first_rejected, **self.first_rejected}
-        if batch.times is not None and batch.rows:
+        if not batch.rows:
+            return self
+        if batch.times is not None:
             self._see(float(batch.times.min()), float(batch.times.max()))
-        keys = row_hash(batch, self.rows)
-        self.distinct = self.distinct.offer(content_hash(batch.x))
-        for start in range(0, batch.rows, CHUNK):
-            stop = min(start + CHUNK, batch.rows)
-            rows = project(basis, batch.x[start:stop])
-            for name, columns in contributions(basis, rows, tuple(PIECES)).items():
-                self.sums[name] += columns.total()
-            self._sum_outcomes(rows, {name: values[start:stop] for name, values in batch.outcomes.items()})
+        content = content_hash(batch.x)
+        self.distinct = self.distinct.offer(content)
+        keys, first = row_hash(batch, self.seen, content), self.seen
+        self.seen += batch.rows
+        worked = np.flatnonzero(unit_interval(keys) < self.share)
+        if len(worked) < batch.rows:
+            batch, keys = pick(batch, worked), keys[worked]
+        spans = [slice(i, i + CHUNK) for i in range(0, batch.rows, CHUNK)]
+        summed = in_order(partial(_summed, basis), [batch.x[span] for span in spans])
+        for span, (rows, sums) in zip(spans, summed, strict=True):
+            for name, values in sums.items():
+                self.sums[name] += values
+            part = pick(batch, span)
+            self._sum_outcomes(rows, part.outcomes)
             if self.uniform.size:
-                self._draw(basis, rows, batch, keys[start:stop], start)
+                self._draw(basis, rows, part, keys[span], first + worked[span])
         return self
 
     def _see(self, first: float, last: float) -> None:
@@ -100,22 +123,19 @@ class Sketch:
                 repeated = np.repeat(values[:, side], index.shape[1])
                 sums[side] += np.bincount(index.ravel(), repeated, 2 * self.cells)
 
-    def _draw(self, basis: Basis, rows: Rows, batch: Batch, keys: npt.NDArray[np.uint64], start: int) -> None:
-        stop = start + len(keys)
-        scaled = rows.centred / np.float32(scale_of(basis))
-        first = self.rows - len(keys)
-        ids = (
-            batch.ids[start:stop]
-            if batch.ids is not None
-            else np.array([f"row {first + i + 1}" for i in range(len(keys))])
-        )
-        texts = batch.texts[start:stop] if batch.texts is not None else np.full(len(keys), "", np.str_)
-        self.uniform = self.uniform.offer(unit_interval(keys), scaled, ids, texts)
+    def _draw(self, basis: Basis, rows: Rows, batch: Batch, keys: UInt, place: Int) -> None:
+        def offered(sample: Sample, order: Float64) -> Sample:
+            enter = sample.entering(order)
+            ids = [f"row {i + 1}" for i in place[enter]] if batch.ids is None else batch.ids[enter]
+            texts = np.full(len(enter), "", np.str_) if batch.texts is None else batch.texts[enter]
+            return sample.offer(order[enter], rows.centred[enter] / np.float32(scale_of(basis)), np.asarray(ids), texts)
+
         weight = 1 / np.maximum(1 - np.round(rows.tail, 3), 1e-3)  # rounded: the keys do not depend on the batching
-        self.novel = self.novel.offer(-np.log(unit_interval(mix(keys))) / weight, scaled, ids, texts)
+        self.uniform = offered(self.uniform, unit_interval(keys))
+        self.novel = offered(self.novel, -np.log(unit_interval(mix(keys))) / weight)
 
     def __add__(self, other: Sketch) -> Sketch:
-        """The sketch of both sets together."""
+        """The sketch of both sets together; one of no rows is added to anything of its reference."""
         if self.reference != other.reference:
             raise MismatchError(
                 "adding sketches",
@@ -125,8 +145,16 @@ class Sketch:
             )
         if self.shapes() != other.shapes():
             raise ArtefactError("adding sketches", got="pieces of two sizes", want="pieces of one size")
+        if self.share != other.share and self.seen and other.seen:
+            raise MismatchError(
+                "adding sketches",
+                got=f"work budgets of {self.share:g} and {other.share:g} of the rows",
+                want="one work budget",
+                hint="Rows that were summed with different chances cannot stand for one window",
+            )
         out = object.__new__(Sketch)
         out.reference, out.cells = self.reference, self.cells
+        out.share, out.seen = (self if self.seen else other).share, self.seen + other.seen
         out.sums = {name: self.sums[name] + other.sums[name] for name in self.sums}
         names = dict.fromkeys([*self.outcomes, *other.outcomes])
         out.outcomes = {
@@ -149,11 +177,11 @@ class Sketch:
 
     def side(self, label: str) -> Side:
         """Who and how many, for the report."""
-        duplicates = max(0, self.rows - round(self.distinct.count()))
-        if self.rows > self.distinct.size and duplicates < 0.1 * self.rows:
+        duplicates = max(0, self.seen - round(self.distinct.count()))
+        if self.seen > self.distinct.size and duplicates < 0.1 * self.seen:
             duplicates = 0
         first, last = self.times or (None, None)
-        return Side(label, self.source, self.rows, dict(self.rejected), self.first_rejected, duplicates, first, last)
+        return Side(label, self.source, self.seen, dict(self.rejected), self.first_rejected, duplicates, first, last)
 
     def to_bytes(self) -> bytes:
         """Bytes that ``Sketch.from_bytes`` reads back; equal sketches give equal bytes."""
@@ -164,6 +192,8 @@ class Sketch:
         header = {
             "reference": self.reference,
             "cells": self.cells,
+            "share": self.share,
+            "seen": self.seen,
             "outcomes": sorted(self.outcomes),
             "rejected": dict(self.rejected),
             "first_rejected": self.first_rejected,
@@ -200,7 +230,8 @@ class Sketch:
         out.times = None if header["times"] is None else (float(header["times"][0]), float(header["times"][1]))
         out.source = str(header["source"])
         uniform, novel, distinct = (int(s) for s in header["sizes"])
-        if out.rows < 0:
+        out.share, out.seen = float(header["share"]), int(header["seen"])
+        if not 0 <= out.rows <= out.seen or not 0 < out.share <= 1:
             raise ValueError("sums.count in its range")
         width = len(out.sums["mean"]) - 1
         out.uniform = sample_from("uniform", uniform, width, arrays)
@@ -209,6 +240,12 @@ class Sketch:
             raise ValueError("distinct in its number")
         out.distinct = Distinct(take(arrays, "distinct", "uint64", (len(arrays["distinct"]),)), distinct)
         return out
+
+
+def _summed(basis: Basis, x: Float32) -> tuple[Rows, dict[str, Float64]]:
+    """What the sketch needs of a chunk of rows, and its sums."""
+    rows = project(basis, x)
+    return rows, {name: columns.total() for name, columns in contributions(basis, rows, tuple(PIECES)).items()}
 
 
 def scale_of(basis: Basis) -> float:

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.errors import UsageError
 from tidegauge.numeric.codebook import fine_cells, fit_cells, squared_distances, ward_levels
 from tidegauge.numeric.fourier import fourier, frequencies, median_distance
 from tidegauge.numeric.principal import principal_components
@@ -45,7 +46,19 @@ class Profile:
         return self.levels[-1]
 
 
-PROFILES = {"standard": Profile("standard", 512, 64, 64, 64, (1, 4, 16, 64, 128))}
+_PROFILES = (
+    Profile("standard", 512, 64, 64, 64, (1, 4, 16, 64, 128)),
+    Profile("small", 128, 32, 16, 32, (1, 4, 16, 64)),
+    Profile("wide", 1024, 128, 64, 64, (1, 4, 16, 64, 256)),
+)
+PROFILES = {p.name: p for p in _PROFILES}
+
+
+def profile_of(name: str) -> Profile:
+    """The profile of this name."""
+    if name not in PROFILES:
+        raise UsageError("profile", got=repr(name), want=f"one of {', '.join(PROFILES)}")
+    return PROFILES[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +122,19 @@ class Basis:
         parts = (self.axes, self.directions, self.weights, self.centres.T, self.centre[:, None])
         return np.concatenate(parts, axis=1)
 
+    @cached_property
+    def feature_spectrum(self) -> tuple[float, float, float]:
+        """Sum, sum of squares and largest of the eigenvalues of the features' covariance."""
+        covariance = self.feature_covariance
+        squares = float(np.einsum("ij,ij->", covariance, covariance, dtype=np.float64))
+        return float(np.trace(covariance, dtype=np.float64)), squares, top_eigenvalue(covariance)
+
     def whitener(self, which: int) -> Float32:
         """Lower Cholesky factor of (covariance + lambda * its top eigenvalue) for one of LAMBDAS, shape (2r, 2r)."""
         if which not in self._whiteners:
             from scipy.linalg import cholesky
 
-            ridge = LAMBDAS[which] * top_eigenvalue(self.feature_covariance)
+            ridge = LAMBDAS[which] * self.feature_spectrum[2]
             whole = self.feature_covariance + ridge * np.eye(len(self.feature_covariance), dtype=np.float32)
             self._whiteners[which] = cholesky(whole, lower=True, overwrite_a=True, check_finite=False)
         return self._whiteners[which]
@@ -187,7 +207,7 @@ def project(basis: Basis, x: Float32) -> Rows:
     product, length = along[:, 0] + basis.centre @ basis.centre, np.linalg.norm(basis.centre)
     norm = np.sqrt(np.maximum(square + along[:, 0] + product, 0))
     cosine = product / np.maximum(norm * length, np.float32(1e-30))
-    diagnostics = np.stack([norm, outside, near, cosine], axis=1)
+    diagnostics: Float32 = np.stack([norm, outside, near, cosine], axis=1).astype(np.float32, copy=False)
     return Rows(y, square, projections[:, :k], projections, phase, cells, distances, near, tail, diagnostics)
 
 
@@ -203,7 +223,7 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
     profile : str
         A name in ``PROFILES``.
     """
-    p = PROFILES[profile]
+    p = profile_of(profile)
     rng = np.random.default_rng(seed)
     x = without_giants(x)
     n, d = x.shape

@@ -46,6 +46,7 @@ def _duplicates(width: int, rows: int) -> Float32:
     return _normal(width, rows)[np.random.default_rng(rows).integers(0, rows // 8, rows)]
 
 
+PROFILE_OF = {"small profile": "small", "wide profile": "wide"}
 MAKERS: dict[str, tuple[Callable[[int, int], Float32], int, int]] = {
     "one dimension": (_normal, 1, 400),
     "two dimensions, few rows": (_normal, 2, 12),
@@ -56,6 +57,8 @@ MAKERS: dict[str, tuple[Callable[[int, int], Float32], int, int]] = {
     "wide, fewer rows than dimensions": (_normal, 96, 40),
     "wide": (_clusters, 96, 800),
     "unit length": (_unit, 96, 500),
+    "small profile": (_clusters, 48, 600),
+    "wide profile": (_clusters, 160, 600),
 }
 BASES = tuple(MAKERS)
 ROOMY = tuple(name for name, (_, _, rows) in MAKERS.items() if rows >= 300)
@@ -79,7 +82,7 @@ def instance(name: str) -> Instance:
     fitted = maker(width, rows)
     half = min(rows // 2, 160)
     after = fitted[-half:] * np.float32(1.05) + np.float32(0.02)
-    found = Instance(fit_basis(fitted, 3), fitted, fitted[:half].copy(), after)
+    found = Instance(fit_basis(fitted, 3, PROFILE_OF.get(name, "standard")), fitted, fitted[:half].copy(), after)
     for array in (found.fitted, found.before, found.after):
         array.setflags(write=False)
     return found

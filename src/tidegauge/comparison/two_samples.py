@@ -33,7 +33,15 @@ class Pooled:
     values: Float64
 
 
-def pool(before: Float32, after: Float32, units: Int | None = None, *, seed: int = 0, draws: int = DRAWS) -> Pooled:
+def pool(
+    before: Float32,
+    after: Float32,
+    units: Int | None = None,
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+    profile: str = "standard",
+) -> Pooled:
     """Fit the basis on all rows, relabel them, and score every relabelling.
 
     Parameters
@@ -45,10 +53,12 @@ def pool(before: Float32, after: Float32, units: Int | None = None, *, seed: int
         Fixes the basis and the draws.
     draws : int
         Random relabellings.
+    profile : str
+        How much the basis looks at: a name in ``basis.PROFILES``.
     """
     x = np.concatenate([before, after])
     first = np.arange(len(x)) >= len(before)
-    basis = fit_basis(_fit_rows(x, seed), seed)
+    basis = fit_basis(_fit_rows(x, seed), seed, profile)
     labels = label_draws(first, np.arange(len(x)) if units is None else units, draws, np.random.default_rng([seed, 1]))
     sums = relabel(basis, x, labels, pieces_of(MEMBERS))
     return Pooled(basis, x, labels, sums, evaluate(MEMBERS, basis, sums.labelled, sums.others))
@@ -62,7 +72,13 @@ def _fit_rows(x: Float32, seed: int) -> Float32:
 
 
 def decide_two_samples(
-    before: Float32, after: Float32, *, alpha: float = 0.05, seed: int = 0, draws: int = DRAWS
+    before: Float32,
+    after: Float32,
+    *,
+    alpha: float = 0.05,
+    seed: int = 0,
+    draws: int = DRAWS,
+    profile: str = "standard",
 ) -> Decision:
     """The decision alone, without the report: what ``compare`` decides on exchangeable rows.
 
@@ -73,5 +89,5 @@ def decide_two_samples(
     >>> decide_two_samples(a, b + 1, draws=99).p
     0.01
     """
-    values = pool(before, after, seed=seed, draws=draws).values
+    values = pool(before, after, seed=seed, draws=draws, profile=profile).values
     return decide(values[0], values[1:], alpha)

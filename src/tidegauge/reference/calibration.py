@@ -95,13 +95,15 @@ def null_table(
     sizes, and is taken from the split itself.
     """
     pivotal = np.array([SCORES[name].pivotal for name in names])
+    by_split = tuple(name for name in names if SCORES[name].pivotal)
     table, part, split = [], 0, None
     for n in SIZES:
         if split is None or min(n, len(x) // 2) != part:
             part = min(n, len(x) // 2)
             split = relabel(basis, x, _labels(units, part, draws, rng), pieces_of(names))
         values = evaluate(names, basis, *as_windows(split, n, sums))
-        values[:, pivotal] = evaluate(names, basis, split.labelled, split.others)[:, pivotal]
+        if by_split:
+            values[:, pivotal] = evaluate(by_split, basis, split.labelled, split.others)
         table.append(values.astype(np.float32))
     return np.stack(table)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegauge.basis import Basis, top_eigenvalue
+from tidegauge.basis import Basis
 from tidegauge.records import Drift
 from tidegauge.score.mmd import mmd
 from tidegauge.score.parts import Float64, Sums, average, rows
@@ -61,11 +61,11 @@ def drift(basis: Basis, window: Sums, reference: Sums, null: Float64) -> Drift:
 
 def _variance_along(basis: Basis, gap: Float64, squared: float, noise: float) -> float:
     """Variance of one row's features along a change, from a direction that is itself noisy."""
-    covariance = basis.feature_covariance.astype(np.float64)
-    squares = float((covariance**2).sum())
-    along = (float(gap @ covariance @ gap) - noise * squares) / max(squared, 1e-30)
-    least = squares / max(float(np.trace(covariance)), 1e-30)
-    return float(np.clip(along, least, max(top_eigenvalue(basis.feature_covariance), least)))
+    trace, squares, top = basis.feature_spectrum
+    quadratic = float(gap @ (basis.feature_covariance @ gap.astype(np.float32)))
+    along = (quadratic - noise * squares) / max(squared, 1e-30)
+    least = squares / max(trace, 1e-30)
+    return float(np.clip(along, least, max(top, least)))
 
 
 def _centred(basis: Basis, squared: float, null: Float64) -> float:

@@ -59,7 +59,7 @@ def domain_classifier(before: Float32, after: Float32, blocks_before: Int, block
     fold = np.random.default_rng([seed, 3]).permutation(int(group.max()) + 1)[group] % FOLDS
     scores = np.empty(len(x))
     for k in range(FOLDS):
-        model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=200)
+        model = LogisticRegression(C=0.1, class_weight="balanced", solver="newton-cholesky")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(x[fold != k], y[fold != k])

@@ -12,11 +12,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import decision, sketching
+from bench import decision, memory, profiles, sketching, start
 from quality.harness import Mode, Row, print_rows, report, save
 
 RESULTS = Path(__file__).parent / "results"
-TABLES: dict[str, Callable[[Mode], list[Row]]] = {"speed": sketching.rows, "decision": decision.rows}
+TABLES: dict[str, Callable[[Mode], list[Row]]] = {
+    "speed": sketching.rows,
+    "decision": decision.rows,
+    "profiles": profiles.rows,
+    "memory": memory.rows,
+    "start": start.rows,
+}
 
 
 def main() -> int:

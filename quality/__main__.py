@@ -8,9 +8,10 @@ import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from quality import peers
 from quality.harness import run_table
 
-TABLES = ("false_alarms", "power", "consistency", "scenarios", "false_alarms_frozen", "power_frozen")
+TABLES = ("false_alarms", "power", "consistency", "scenarios", "false_alarms_frozen", "power_frozen", "peers")
 
 
 def main() -> int:
@@ -29,7 +30,12 @@ def main() -> int:
         parser.error(f"no table {', '.join(unknown)}; there are {', '.join(TABLES)}")
     mode = "quick" if os.environ.get("QUICK") else "full"
     rows = []
-    for name in given.tables or TABLES:
+    left_out = peers.absent()
+    if left_out and "peers" in given.tables and given.reps != 0:
+        parser.error(f"peers: {left_out}")
+    if left_out and not given.tables:
+        print(f"peers: left out: {left_out}", flush=True)
+    for name in given.tables or [t for t in TABLES if t != "peers" or not left_out]:
         rows += run_table(
             name, mode, only=given.only, reps=given.reps, workers=given.workers, seed=given.seed, keep=given.keep
         )

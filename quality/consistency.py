@@ -125,7 +125,9 @@ def two_samples(before: Float32, after: Float32, seed: int) -> tuple[Basis, Drif
 
 def moved_all(basis: Basis, rng: np.random.Generator) -> float:
     """Drift, in per cent, when all traffic moves: from many rows of P and of Q, the sampling noise removed."""
-    means = [fourier((draw(TRUTH_ROWS, e, rng) - basis.centre) @ basis.weights).mean(0, dtype=np.float64) for e in (0, 1)]
+    means = [
+        fourier((draw(TRUTH_ROWS, e, rng) - basis.centre) @ basis.weights).mean(0, dtype=np.float64) for e in (0, 1)
+    ]
     noise = sum((1 - float(m @ m)) / (TRUTH_ROWS - 1) for m in means)
     return 100 * float(np.sqrt(((means[0] - means[1]) ** 2).sum() - noise)) / basis.anchor
 

@@ -16,7 +16,7 @@ import numpy as np
 from quality import data, frozen, two_samples
 from quality.harness import Cell, Mode, Result, Row, binomial, share
 from quality.two_samples import ALPHA
-from tidegauge import Reference, compare, score
+from tidegauge import Reference, compare
 from tidegauge.records import Comparison, Example
 
 HISTORIES = 20
@@ -74,7 +74,7 @@ def measure(cell: Cell, rng: np.random.Generator) -> Result:
             continue
         said: dict[str, Any] = {"two samples": told(compare(found.reference, week.batch, seed=seed), found.source)}
         if reference is not None:
-            said["frozen"] = told(score(reference, reference.sketch(week.batch)), found.source)
+            said["frozen"] = told(compare(reference, reference.sketch(week.batch)), found.source)
         rates = {k: float(v[:, 0].sum() / v[:, 1].sum()) for k, v in week.batch.outcomes.items()}
         weeks.append({"week": week.number, "share": week.share, "drift": week.drift, "rates": rates, "said": said})
     return {"source": found.source, "weeks": weeks}
@@ -195,7 +195,7 @@ def show(name: str, seed: int = 0) -> None:
     for week in found.weeks:
         rates = ", ".join(f"{k} {v[:, 0].mean():.2f}" for k, v in week.batch.outcomes.items())
         print(f"\nweek {week.number}: {week.batch.rows} queries, {week.share:.0%} new; {rates}")
-        for c in (compare(found.reference, week.batch, seed=seed), score(reference, reference.sketch(week.batch))):
+        for c in (compare(found.reference, week.batch, seed=seed), compare(reference, reference.sketch(week.batch))):
             print("\n    ".join([f"  {c.door}: {c.verdict.sentence}", *_details(c, kinds_of(found.source))]))
 
 

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tidegauge.errors import DataError
-from tidegauge.gate import MAX_REJECTED, admit, as_array, as_numbers, check_rejected, concat, head
-from tidegauge.records import Side
+from tidegauge.errors import DataError, MismatchError, UsageError
+from tidegauge.gate import MAX_REJECTED, admit, as_array, as_numbers, check_rejected, concat, head, truncated
+from tidegauge.records import Side, Stored
 
 GRID = np.array([[1.0, -2.0, 3.0], [0.5, 0.0, 8.0]])
 BIG = float(np.finfo(np.float32).max)
@@ -110,10 +110,71 @@ def test_every_door_gives_the_same_rows(door: str) -> None:
     assert not batch.rejected
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "u1", "i2", "i4", "i8", "u8"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i2", "u2", "i4", "i8", "u8"])
 def test_every_numeric_dtype_is_accepted(dtype: str) -> None:
     x = np.arange(1, 7).reshape(3, 2).astype(dtype)
     np.testing.assert_array_equal(admit(x).x, np.arange(1, 7).reshape(3, 2))
+
+
+def in_doors(x: np.ndarray) -> list[Any]:
+    """The same eight-bit rows through every door that keeps their type."""
+    lists = pa.array(x.tolist(), pa.list_(pa.from_numpy_dtype(x.dtype)))
+    return [x, list(x), lists, pl.Series(lists), pd.DataFrame(x), pa.table([lists], ["v"]), np.asfortranarray(x)]
+
+
+def test_int8_is_divided_by_127_at_every_door() -> None:
+    x = np.array([[127, -127, 1], [-128, 64, 0]], np.int8)
+    for door in in_doors(x):
+        batch = admit(door)
+        np.testing.assert_allclose(batch.x, x / 127.0, rtol=1e-6)
+        assert batch.x.dtype == np.float32
+        assert batch.stored == Stored(scale=1 / 127)
+    np.testing.assert_array_equal(admit(x, scale=0.25).x, x * 0.25)
+    assert admit(x.astype(np.int16)).stored == Stored()
+    assert x.tolist() == [[127, -127, 1], [-128, 64, 0]]
+
+
+def test_int8_rows_are_set_aside_like_others() -> None:
+    rows = pa.array([[3, 4], None, [0, 0], [1]], pa.list_(pa.int8()))
+    batch = admit(rows, source="a.parquet")
+    assert (batch.x.shape, dict(batch.rejected)) == ((1, 2), {"null": 1, "width": 1, "zero": 1})
+
+
+def test_uint8_is_refused_at_every_door() -> None:
+    for door in in_doors(np.array([[1, 2], [3, 255]], np.uint8)):
+        with pytest.raises(DataError, match=r"a\.npy: got uint8 vectors, want float or int8 ones.*packed binary"):
+            admit(door, source="a.npy")
+
+
+def test_int8_beside_floats_in_one_array_is_refused() -> None:
+    with pytest.raises(DataError, match="got some rows of int8, want all rows of one type"):
+        admit([np.array([1, 2], np.int8), None, np.array([0.5, 1])])
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
+def test_a_scale_is_a_number_above_zero(scale: float) -> None:
+    with pytest.raises(UsageError, match="scale: got"):
+        admit(GRID, scale=scale)
+
+
+def test_truncated_rows_are_of_unit_length() -> None:
+    x = np.array([[3, 4, 9], [0, 0, 1], [-1e18, 0, 5], [1e-30, 1e-30, 0]], np.float32)
+    batch = truncated(admit(x, ids=list("abcd"), outcomes={"y": [1, 2, 3, 4]}), 2)
+    half = 2**-0.5
+    np.testing.assert_allclose(batch.x, [[0.6, 0.8], [-1, 0], [half, half]], rtol=1e-6)
+    assert (list(batch.ids), batch.outcomes["y"][:, 0].tolist()) == (["a", "c", "d"], [1, 3, 4])
+    assert (batch.stored.width, dict(batch.rejected)) == (3, {"zero": 1})
+    assert "zero in its first 2 dimensions" in batch.first_rejected["zero"]
+    again = truncated(batch, 1)
+    assert (again.stored.width, again.x.tolist(), again.rejected["zero"]) == (3, [[1], [-1], [1]], 1)
+
+
+def test_truncation_knows_its_limits() -> None:
+    with pytest.raises(MismatchError, match="got vectors of width 3, want at least 4"):
+        truncated(admit(GRID), 4)
+    with pytest.raises(UsageError, match="truncate: got 0"):
+        truncated(admit(GRID), 0)
+    assert truncated(admit(np.zeros((2, 3))), 2).x.shape == (0, 2)
 
 
 finite = hnp.arrays(

@@ -22,10 +22,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidegauge.comparison import compare, score
+    from tidegauge.comparison import score
     from tidegauge.errors import ArtefactError, DataError, MismatchError, TidegaugeError, UsageError
-    from tidegauge.records import Batch, Columns, Comparison
+    from tidegauge.records import Batch, Columns, Comparison, Scores
     from tidegauge.reference import Reference
+    from tidegauge.report.result import Result, compare
     from tidegauge.sketch.sketch import Sketch
 
 try:
@@ -41,6 +42,8 @@ __all__ = [
     "DataError",
     "MismatchError",
     "Reference",
+    "Result",
+    "Scores",
     "Sketch",
     "TidegaugeError",
     "UsageError",
@@ -49,10 +52,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "tidegauge.comparison": ("compare", "score"),
+    "tidegauge.comparison": ("score",),
     "tidegauge.errors": ("ArtefactError", "DataError", "MismatchError", "TidegaugeError", "UsageError"),
-    "tidegauge.records": ("Batch", "Columns", "Comparison"),
+    "tidegauge.records": ("Batch", "Columns", "Comparison", "Scores"),
     "tidegauge.reference": ("Reference",),
+    "tidegauge.report.result": ("Result", "compare"),
     "tidegauge.sketch.sketch": ("Sketch",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

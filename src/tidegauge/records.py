@@ -11,6 +11,27 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 StrArray = npt.NDArray[np.str_] | npt.NDArray[np.object_]
+RowIndex = npt.NDArray[np.int32]
+RowValues = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How vectors were stored, where that is not how they are measured.
+
+    Attributes
+    ----------
+    scale : float
+        What int8 vectors were multiplied by; 0 where none were int8.
+    width : int
+        Their width before they were truncated and renormalised; 0 where they were not.
+    unit : bool
+        Of a reference: whether all its rows were of unit length, to one per cent.
+    """
+
+    scale: float = 0.0
+    width: int = 0
+    unit: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +54,8 @@ class Batch:
         Where the first row set aside for a reason stands, such as ``"a.csv, row 17"``.
     source : str
         Where the rows came from, for messages.
+    stored : Stored
+        What the vectors were before.
     """
 
     x: npt.NDArray[np.float32]
@@ -45,6 +68,7 @@ class Batch:
     rejected: Mapping[str, int] = field(default_factory=dict)
     first_rejected: Mapping[str, str] = field(default_factory=dict)
     source: str = "array"
+    stored: Stored = Stored()
 
     @property
     def rows(self) -> int:
@@ -59,7 +83,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a table hold what. ``vector=None`` means: find the only column that can be one."""
+    """Which columns of a table hold what. ``vector=None`` means: find the only column that can be one; int8 vectors are
+    multiplied by ``scale``.
+    """
 
     vector: str | None = None
     id: str | None = None
@@ -68,6 +94,7 @@ class Columns:
     session: str | None = None
     segment: str | None = None
     outcomes: tuple[str, ...] = ()
+    scale: float = 1 / 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +132,7 @@ class Score:
 
     name: str
     label: str
-    scope: Literal["all dimensions", "PC1", "64 PCs", "cells", "sample"]
+    scope: Literal["all dimensions", "PC1", "components", "cells", "sample"]
     value: float
     null_mean: float
     null_sd: float
@@ -238,10 +265,13 @@ class OutcomeChange:
 class View:
     """What the pictures draw, on the reference's own first two principal components.
 
-    ``before`` and ``after`` are samples of at most a few thousand rows, float32 (n, 2); means are (2,),
-    covariances (2, 2), computed from all rows; ``pc1_edges`` (bins + 1,) with ``pc1_before`` and ``pc1_after``
-    counts (bins,); ``explained`` are the variance shares of PC1 and PC2; ``visible`` is the share of the drift
-    that these two axes show.
+    ``before`` and ``after`` are samples of at most 25,000 rows, float32 (n, 2), of which the first 2,000 are a fair
+    sample by themselves; means are (2,), covariances (2, 2), computed from all rows; ``pc1_edges`` (bins + 1,) with
+    ``pc1_before`` and ``pc1_after`` counts (bins,); ``explained`` are the variance shares of PC1 and PC2; ``visible``
+    is the share of the drift that these two axes show. ``clusters`` names the clusters, in the words of ``gained``,
+    ``lost`` and ``novelty.clusters``; ``before_clusters`` and ``after_clusters``, int32 (n,), say by its place in
+    ``clusters`` to which one each row belongs. ``before_outcomes`` and ``after_outcomes`` hold, by name, each row's own
+    outcome, float32 (n,), NaN where it has none; they are empty where single rows' outcomes are not kept.
     """
 
     before: FloatArray
@@ -259,6 +289,11 @@ class View:
     pc1_edges: FloatArray
     pc1_before: FloatArray
     pc1_after: FloatArray
+    clusters: tuple[str, ...] = ()
+    before_clusters: RowIndex = field(default_factory=lambda: np.zeros(0, np.int32))
+    after_clusters: RowIndex = field(default_factory=lambda: np.zeros(0, np.int32))
+    before_outcomes: Mapping[str, RowValues] = field(default_factory=dict)
+    after_outcomes: Mapping[str, RowValues] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +310,21 @@ class Verdict:
     def exit_status(self) -> int:
         """0 no drift, 1 drift, 3 insufficient data."""
         return {"no drift": 0, "drift": 1, "insufficient data": 3}[self.state]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the sums of a window say, without its rows: the state, the headline number, the panel and every score.
+
+    ``needed`` is the number of rows wanted on each side where these are too few to tell.
+    """
+
+    state: Literal["no drift", "drift", "insufficient data"]
+    drift: Drift
+    panel: Panel
+    scores: tuple[Score, ...]
+    rows: int
+    needed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

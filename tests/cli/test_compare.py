@@ -240,7 +240,7 @@ def test_folder_without_permission(tidegauge: Tidegauge, files: Path, tmp_path: 
 def test_folder_that_turns_out_unwritable(
     tidegauge: Tidegauge, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tidegauge.report.write_report", full)

@@ -65,9 +65,9 @@ def test_names_survive_the_import_of_their_folders() -> None:
 def test_script_passes_status_and_message_on(files: Path) -> None:
     done = script("compare", files / "before.npy", files / "wide.npy")
     assert (done.returncode, done.stdout) == (2, "")
-    assert (
-        done.stderr == f"tidegauge: {files}/wide.npy: got vectors of width 5, want width 4, as in {files}/before.npy\n"
-    )
+    wanted = f"{files}/wide.npy: got vectors of width 5, want width 4, as in {files}/before.npy"
+    hint = "If they are of one Matryoshka model, say --truncate 4"
+    assert done.stderr == f"tidegauge: {wanted}. {hint}\n"
 
 
 @pytest.mark.parametrize(

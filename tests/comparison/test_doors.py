@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.sketch.cases import DRAWS, Float32, batch, light_doors, normal, small
-from tidegauge import Batch, Comparison, DataError, MismatchError, UsageError, compare, score
+from tidegauge import Batch, Comparison, DataError, MismatchError, UsageError, compare
 from tidegauge.score.registry import MEMBERS, SCORES
 
 
@@ -27,7 +27,7 @@ def two_samples(shift: float = 0.0) -> Comparison:
 
 @cache
 def frozen(shift: float = 0.0) -> Comparison:
-    return score(small(), small().sketch(batch(normal(150, 4, 21) + np.float32(shift), 1000)))
+    return compare(small(), small().sketch(batch(normal(150, 4, 21) + np.float32(shift), 1000)))
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.8])
@@ -161,7 +161,7 @@ def test_a_few_rows_are_too_few(rows: int) -> None:
     assert result.verdict.needed >= 30
     assert str(result.verdict.needed) in result.verdict.sentence
     assert result.verdict.exit_status == 3
-    against = score(small(), small().sketch(normal(rows, 4, 3)))
+    against = compare(small(), small().sketch(normal(rows, 4, 3)))
     assert against.verdict.state == "insufficient data"
     assert (against.verdict.needed or 0) >= 50
 
@@ -268,7 +268,7 @@ def test_outcomes_are_compared_with_an_interval() -> None:
         return Batch(x, outcomes={"success": values, f"only {n}": values})
 
     before, after = with_success(normal(210, 4, 20), 160), with_success(normal(110, 4, 21), 60)
-    for result in (compare(before, after), score(small(), small().sketch(after))):
+    for result in (compare(before, after), compare(small(), small().sketch(after))):
         (change,) = result.outcomes
         if result.door == "two samples":
             assert (change.name, change.rows_before, change.rows_after) == ("success", 200, 100)
@@ -285,10 +285,10 @@ def test_outcomes_are_compared_with_an_interval() -> None:
 
 def test_a_sketch_of_another_reference_is_refused() -> None:
     with pytest.raises(MismatchError, match="Sketch the window under this reference"):
-        score(small(), small(1).sketch(normal(100, 4, 1)))
+        compare(small(), small(1).sketch(normal(100, 4, 1)))
 
 
 def test_a_window_larger_than_the_reference_says_what_limits_it() -> None:
-    result = score(small(), small().sketch(normal(2000, 4, 1)))
+    result = compare(small(), small().sketch(normal(2000, 4, 1)))
     assert any("the reference limits the answer" in note for note in result.verdict.notes)
     assert any(note.startswith("Provisional") for note in result.verdict.notes)

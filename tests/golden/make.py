@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tests.sketch.cases import batch, light, normal
-from tidegauge import Comparison, Reference, Sketch, score
+from tidegauge import Comparison, Reference, Sketch, compare
 
 HERE = Path(__file__).parent
 VERSION = "0.1"
@@ -21,7 +21,7 @@ VERSION = "0.1"
 
 def told(reference: Reference, sketch: Sketch) -> dict[str, Any]:
     """What the files must go on saying."""
-    result: Comparison = score(reference, sketch)
+    result: Comparison = compare(reference, sketch)
     return {
         "hash": reference.hash,
         "rows": [reference.rows, reference.base.rows, sketch.rows],

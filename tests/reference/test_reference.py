@@ -58,7 +58,7 @@ def test_sessions_make_the_calibration_and_other_rows_the_sums() -> None:
     assert reference.base.rows == reference.calibration.rows == 180
     kept = {int(name.removeprefix("id-")) // 5 for name in reference.base.uniform.ids}
     assert len(kept) == 36
-    result = score(reference, reference.sketch(normal(200, 4, 5)))
+    result = compare(reference, reference.sketch(normal(200, 4, 5)))
     assert any("Calibrated session by session" in note for note in result.verdict.notes)
 
 
@@ -188,8 +188,8 @@ def test_unchanged_windows_seldom_alarm() -> None:
     """At most 8 of 40 windows of 200 rows at 5 %: the 99.9 % binomial limit. A smoke test; ``quality/`` measures it."""
     reference = standard()
     found = [score(reference, reference.sketch(normal(200, 8, 100 + i), samples=False)) for i in range(40)]
-    assert sum(r.verdict.state == "drift" for r in found) <= 8
-    assert all(r.verdict.state != "insufficient data" for r in found)
+    assert sum(r.state == "drift" for r in found) <= 8
+    assert all(r.state != "insufficient data" for r in found)
     assert np.mean([r.panel.p for r in found]) > 0.25
     inside = sum(r.drift.low <= 1e-9 for r in found)
     assert inside >= 32
@@ -200,7 +200,7 @@ def test_a_shift_of_one_sd_is_found() -> None:
     for seed in range(3):
         shift = np.zeros(8, np.float32)
         shift[seed] = 1
-        result = score(reference, reference.sketch(normal(200, 8, 200 + seed) + shift))
+        result = compare(reference, reference.sketch(normal(200, 8, 200 + seed) + shift))
         assert result.verdict.state == "drift"
         assert result.panel.p <= 0.002
         assert result.mean_shift.sd == pytest.approx(1, abs=0.25)
@@ -249,8 +249,8 @@ def test_one_row_leaves_no_trace_but_its_sums() -> None:
 
 def test_without_samples_scores_are_the_same_and_the_notes_say_what_is_missing() -> None:
     window = batch(normal(200, 4, 6) + np.float32(0.7), 5000)
-    bare = score(small(samples=False), small(samples=False).sketch(window, samples=False))
-    full = score(small(), small().sketch(window))
+    bare = compare(small(samples=False), small(samples=False).sketch(window, samples=False))
+    full = compare(small(), small().sketch(window))
     assert bare.panel == full.panel
     assert bare.drift == full.drift
     assert bare.verdict.state == "drift"

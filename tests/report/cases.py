@@ -34,7 +34,7 @@ _SCORES = (
     (
         "wenergy",
         "Whitened sliced energy",
-        "64 PCs",
+        "components",
         True,
         "sd",
         "Mean distance of the one-dimensional views, whitened.",
@@ -49,10 +49,10 @@ _SCORES = (
     (
         "frechet",
         "Frechet distance",
-        "64 PCs",
+        "components",
         False,
         "squared units",
-        "Distance of the two fitted Gaussians in 64 PCs.",
+        "Distance of the two fitted Gaussians in the components.",
     ),
     ("auc", "Domain classifier", "sample", False, "AUC above 0.5", "How well a classifier tells the two sides apart."),
 )

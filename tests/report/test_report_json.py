@@ -48,7 +48,7 @@ def test_round_trip_gives_the_same_json(comparison: Comparison) -> None:
 def test_round_trip_keeps_arrays_and_scalars() -> None:
     c = drifted()
     back = json.from_dict(_strict(json.render(c)))
-    np.testing.assert_array_equal(back.view.before, c.view.before)
+    np.testing.assert_array_equal(back.view.before, c.view.before[:2000])
     np.testing.assert_array_equal(back.view.cov_after, c.view.cov_after.astype(np.float32))
     assert (back.drift, back.panel, back.scores, back.novelty) == (c.drift, c.panel, c.scores, c.novelty)
 

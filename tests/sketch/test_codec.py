@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.sketch.cases import batch, normal, small
-from tidegauge import ArtefactError, Reference, Sketch, TidegaugeError, score
+from tidegauge import ArtefactError, Reference, Sketch, TidegaugeError, compare, score
 from tidegauge.sketch.codec import REFERENCE, SKETCH, Arrays, pack, unpack
 
 Read = Callable[[bytes], object]
@@ -142,11 +142,11 @@ def harmless(kind: str, data: bytes) -> None:
     with suppress(TidegaugeError):
         if kind == "sketch":
             sketch = Sketch.from_bytes(data)
-            score(small(), sketch)
+            compare(small(), sketch)
             (sketch + small().sketch(normal(60, 4, 5))).to_bytes()
         else:
             reference = Reference.from_bytes(data)
-            score(reference, reference.sketch(normal(200, 4, 3)))
+            compare(reference, reference.sketch(normal(200, 4, 3)))
             reference.resolution()
 
 

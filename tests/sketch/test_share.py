@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.sketch.cases import Float32, batch, normal, small
-from tidegauge import ArtefactError, Batch, MismatchError, Reference, Sketch, UsageError, score
+from tidegauge import ArtefactError, Batch, MismatchError, Reference, Sketch, UsageError, compare
 from tidegauge.gate import pick
 from tidegauge.numeric import threads
 from tidegauge.sketch.codec import SKETCH, pack, unpack
@@ -100,7 +100,7 @@ def test_bytes_keep_the_budget_and_refuse_an_impossible_one() -> None:
 def test_the_verdict_says_what_the_budget_costs() -> None:
     reference = small()
     window = reference.sketch(rows(), share=SHARE)
-    note = next(n for n in score(reference, window).verdict.notes if n.startswith("Work budget"))
+    note = next(n for n in compare(reference, window).verdict.notes if n.startswith("Work budget"))
     m = reference.base.rows
     wider = np.sqrt((1 / window.rows + 1 / m) / (1 / ROWS + 1 / m))
     assert f"{window.rows} of {ROWS} rows were summed" in note

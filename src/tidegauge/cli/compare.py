@@ -17,6 +17,7 @@ from tidegauge.cli.inputs import (
     load_sketch,
     read_vectors,
     refuse_kind,
+    scaled_as,
     sketch_vectors,
 )
 from tidegauge.cli.options import Form
@@ -40,6 +41,7 @@ HELP = options.help_text(
     "tidegauge compare before.npy after.npy",
     "tidegauge compare before.parquet after.parquet --column vector --text-column text --outcome success",
     "tidegauge compare before.npy after.npy --out report --format html",
+    "tidegauge compare before.parquet after.parquet --outcome success --out report --interactive",
     "tidegauge compare normal.tg 'monday/*.parquet' --model-id my-encoder-1",
     "tidegauge compare before.npy after.npy --format json > result.json",
 )
@@ -54,6 +56,8 @@ def command(
     time_column: options.TimeColumn = None,
     session_column: options.SessionColumn = None,
     outcome: options.Outcomes = None,
+    scale: options.Scale = None,
+    truncate: options.Truncate = None,
     exchangeable: options.Exchangeable = False,
     alpha: options.Alpha = 0.05,
     min_effect: options.MinEffect = 0.0,
@@ -62,44 +66,62 @@ def command(
     model_id: options.ModelId = "",
     ignore_model_id: options.IgnoreModelId = False,
     no_samples: options.NoSamples = False,
+    share: options.Share = 1.0,
+    profile: options.Profile = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write the whole report here: page, pictures, JSON, text."),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="What stdout gets; html needs --out.")] = Form.text,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Write explore.html too: the map to point at and click; needs --out.")
+    ] = False,
 ) -> None:
     """Compare two sides, print the result, and leave with its status."""
-    from tidegauge.comparison import score
+    from tidegauge.comparison import compare
     from tidegauge.comparison.conclude import relabelled
     from tidegauge.comparison.settings import Settings
 
     settings = Settings(alpha, min_effect, seed or 0, exchangeable)
     limit = options.share_of_rejected(max_rejected)
-    columns = options.columns(column, id_column, text_column, time_column, session_column, outcome)
-    _check_output(form, out)
+    columns = options.columns(column, id_column, text_column, time_column, session_column, outcome, scale)
+    _check_output(form, out, interactive=interactive)
     frozen = _check_kinds(before, after)
     with progress() as bar:
         if frozen:
-            _refuse_with_reference(before, {"--exchangeable": exchangeable, "--seed": seed is not None})
+            _refuse_with_reference(
+                before, {"--exchangeable": exchangeable, "--seed": seed is not None, "--profile": profile is not None}
+            )
             busy(bar, f"Reading {before}")
             reference = load_reference(before)
             check_model(before, reference, model_id, ignore=ignore_model_id)
-            window = _window(bar, reference, after, columns, limit, samples=not no_samples)
+            columns = scaled_as(reference, columns, scale)
+            window = _window(bar, reference, after, columns, limit, truncate, samples=not no_samples, share=share)
             busy(bar, "Comparing")
-            result = score(reference, window, alpha=settings.alpha, min_effect=settings.min_effect)
+            result = compare(reference, window, alpha=settings.alpha, min_effect=settings.min_effect)
         else:
-            _refuse_without_reference({"--no-samples": no_samples, "--ignore-model-id": ignore_model_id})
-            result = replace(_compare(bar, before, after, columns, limit, settings), model_id=model_id)
+            _refuse_without_reference(
+                {"--no-samples": no_samples, "--ignore-model-id": ignore_model_id, "--share": share != 1}
+            )
+            result = replace(
+                _compare(bar, before, after, columns, limit, settings, truncate, profile), model_id=model_id
+            )
         result = relabelled(result, *labels(before, after))
         busy(bar, "Writing the report")
-        paths = write_whole_report(result, out) if out else []
+        paths = write_whole_report(result, out, interactive=interactive) if out else []
     _print(result, form, paths)
     raise typer.Exit(result.verdict.exit_status)
 
 
-def _check_output(form: Form, out: Path | None) -> None:
+def _check_output(form: Form, out: Path | None, *, interactive: bool) -> None:
     if form is Form.html and out is None:
         raise UsageError("--format html", got="no --out", want="a folder for the page and its pictures")
+    if interactive and out is None:
+        raise UsageError("--interactive", got="no --out", want="a folder for explore.html")
+    if interactive:
+        from tidegauge.report.interactive import require
+
+        require()
     if out is not None:
         check_folder(out)
 
@@ -130,25 +152,42 @@ def _refuse_without_reference(given: dict[str, bool]) -> None:
 
 
 def _window(
-    bar: Progress, reference: Reference, after: str, columns: Columns, limit: float, *, samples: bool
+    bar: Progress,
+    reference: Reference,
+    after: str,
+    columns: Columns,
+    limit: float,
+    truncate: int | None,
+    *,
+    samples: bool,
+    share: float,
 ) -> Sketch:
     """Make the sketch of B, or read it."""
     from tidegauge.gate import check_rejected
     from tidegauge.records import Columns
 
     if kind_of_file(after) != "sketch":
-        return sketch_vectors(bar, reference, after, columns, limit, samples=samples)
-    if columns != Columns() or not samples:
+        return sketch_vectors(bar, reference, after, columns, limit, truncate, samples=samples, share=share)
+    if replace(columns, scale=Columns().scale) != Columns() or truncate or not samples or share < 1:
         note(f"{after} is a sketch, which has its columns and samples already: options about them mean nothing here")
     sketch = load_sketch(after)
     check_rejected(sketch.side("window"), limit)
     return sketch
 
 
-def _compare(bar: Progress, before: str, after: str, columns: Columns, limit: float, settings: Settings) -> Comparison:
+def _compare(
+    bar: Progress,
+    before: str,
+    after: str,
+    columns: Columns,
+    limit: float,
+    settings: Settings,
+    truncate: int | None,
+    profile: str | None,
+) -> Comparison:
     from tidegauge.comparison import compare
 
-    first, second = (read_vectors(bar, path, columns, limit) for path in (before, after))
+    first, second = (read_vectors(bar, path, columns, limit, truncate) for path in (before, after))
     busy(bar, "Comparing")
     return compare(
         first,
@@ -157,6 +196,7 @@ def _compare(bar: Progress, before: str, after: str, columns: Columns, limit: fl
         min_effect=settings.min_effect,
         seed=settings.seed,
         exchangeable=settings.exchangeable,
+        profile=profile or "standard",
     )
 
 

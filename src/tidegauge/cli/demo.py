@@ -14,10 +14,12 @@ from tidegauge.cli.output import (
     coloured,
     emit,
     emit_paths,
+    note,
     progress,
     write_whole_report,
     writing,
 )
+from tidegauge.errors import UsageError
 
 if TYPE_CHECKING:
     from tidegauge.records import Batch, Comparison
@@ -152,7 +154,7 @@ def _write(found: list[Comparison], out: Path) -> list[Path]:
     from tidegauge.report import figures
     from tidegauge.report.files import replace_file
 
-    paths = write_whole_report(found[-1], out)
+    paths = write_whole_report(found[-1], out, interactive=_can_explore())
     middle = found[_MIDDLE - 1]
     pictures = {
         "pc1-week0.svg": figures.pc1_side_figure(middle, "before"),
@@ -161,6 +163,18 @@ def _write(found: list[Comparison], out: Path) -> list[Path]:
     }
     with writing(out):
         return [*paths, *(replace_file(out / name, figures.svg(each)) for name, each in pictures.items())]
+
+
+def _can_explore() -> bool:
+    """Whether the interactive page can be made; says what is missing where it cannot."""
+    from tidegauge.report.interactive import require
+
+    try:
+        require()
+    except UsageError as error:
+        note(f"explore.html is left out: {error.hint}")
+        return False
+    return True
 
 
 def _history_row(k: int, c: Comparison) -> WeekRow:

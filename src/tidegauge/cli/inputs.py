@@ -65,26 +65,32 @@ def check_model(path: str, reference: Reference, model_id: str, *, ignore: bool)
         )
 
 
-def read_vectors(bar: Progress, path: str, columns: Columns, max_rejected: float) -> Batch:
+def read_vectors(bar: Progress, path: str, columns: Columns, max_rejected: float, truncate: int | None) -> Batch:
     """Read one side whole, and refuse it where too many rows had to be set aside."""
     from tidegauge.gate import check_rejected, concat
     from tidegauge.read.files import open_source
 
     source = open_source(path, columns)
     total = source.rows if not bar.disable else None
-    batch = concat(counted(bar, f"Reading {path}", source.batches(BATCH_ROWS), total), source=path)
+    batches = _truncated(source.batches(BATCH_ROWS), truncate)
+    batch = concat(counted(bar, f"Reading {path}", batches, total), source=path)
     check_rejected(batch, max_rejected)
     return batch
 
 
-def read_files(bar: Progress, paths: Sequence[str], columns: Columns, most: int) -> tuple[Batch, bool]:
+def read_files(
+    bar: Progress, paths: Sequence[str], columns: Columns, most: int, truncate: int | None
+) -> tuple[Batch, bool]:
     """Read the first ``most`` rows of several sources as one, and tell whether there were more."""
     from tidegauge.gate import concat
     from tidegauge.read.files import open_source
 
     def every() -> Iterator[Batch]:
         for path in paths:
-            yield from counted(bar, f"Reading {path}", open_source(path, columns).batches(BATCH_ROWS), None)
+            source = open_source(path, columns)
+            total = source.rows if not bar.disable else None
+            batches = _truncated(source.batches(BATCH_ROWS), truncate)
+            yield from counted(bar, f"Reading {path}", batches, total and min(total, most))
 
     name = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     cut = Cut(every(), most)
@@ -113,16 +119,36 @@ class Cut:
                 return
 
 
+def _truncated(batches: Iterator[Batch], width: int | None) -> Iterator[Batch]:
+    from tidegauge.gate import truncated
+
+    return batches if width is None else (truncated(batch, width) for batch in batches)
+
+
+def scaled_as(reference: Reference, columns: Columns, scale: float | None) -> Columns:
+    """Read int8 vectors as the reference's own were read, unless it is said otherwise."""
+    return replace(columns, scale=reference.stored.scale) if scale is None and reference.stored.scale else columns
+
+
 def sketch_vectors(
-    bar: Progress, reference: Reference, path: str, columns: Columns, max_rejected: float, *, samples: bool
+    bar: Progress,
+    reference: Reference,
+    path: str,
+    columns: Columns,
+    max_rejected: float,
+    truncate: int | None,
+    *,
+    samples: bool,
+    share: float,
 ) -> Sketch:
     """Sketch a file, folder or pattern of any size, batch by batch."""
     from tidegauge.gate import check_rejected
     from tidegauge.read.files import open_source
 
     source = open_source(path, columns)
+    batches = _truncated(source.batches(BATCH_ROWS), truncate)
     total = source.rows if not bar.disable else None
-    sketch = reference.sketch(counted(bar, f"Reading {path}", source.batches(BATCH_ROWS), total), samples=samples)
+    sketch = reference.sketch(counted(bar, f"Reading {path}", batches, total), samples=samples, share=share)
     sketch.source = path
     check_rejected(replace(sketch.side("window"), source=path), max_rejected)
     return sketch

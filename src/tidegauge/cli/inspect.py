@@ -54,6 +54,8 @@ def _refuse(file: str) -> None:
 
 
 def _reference(file: str) -> dict[str, Any]:
+    from tidegauge.comparison.stored import treatments
+
     reference = load_reference(file)
     calibration = reference.calibration
     return {
@@ -61,6 +63,7 @@ def _reference(file: str) -> dict[str, Any]:
         "hash": reference.hash,
         "rows": reference.rows,
         "width": reference.width,
+        "treatment": treatments(reference.stored, reference.width),
         "profile": reference.basis.profile,
         "model_id": reference.model_id,
         "seed": reference.seed,
@@ -72,13 +75,17 @@ def _reference(file: str) -> dict[str, Any]:
 
 
 def _sketch(file: str) -> dict[str, Any]:
+    from tidegauge.comparison.stored import treatments
+
     sketch = load_sketch(file)
     return {
         "kind": "sketch",
         "reference": sketch.reference,
         "source": sketch.source,
         "rows": sketch.rows,
+        **({"rows_seen": sketch.seen, "share": sketch.share} if sketch.share < 1 else {}),
         "width": len(sketch.sums["mean"]) - 1,
+        "treatment": treatments(sketch.stored, len(sketch.sums["mean"]) - 1),
         **_content(sketch),
         "bytes": Path(file).stat().st_size,
     }

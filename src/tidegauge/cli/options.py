@@ -84,6 +84,31 @@ NoSamples = Annotated[
     bool,
     typer.Option("--no-samples", help="Keep no vector, id or text of any row; examples and points are then missing."),
 ]
+Scale = Annotated[
+    float | None,
+    typer.Option("--scale", metavar="NUMBER", help="What int8 vectors are multiplied by (default 1/127)."),
+]
+Truncate = Annotated[
+    int | None,
+    typer.Option(
+        "--truncate",
+        metavar="D",
+        min=1,
+        help="Keep the first D dimensions, and make every vector unit length again: for Matryoshka models.",
+    ),
+]
+Share = Annotated[
+    float,
+    typer.Option(
+        "--share",
+        metavar="SHARE",
+        help="Work budget: sum only this share of the rows, chosen by a hash of their ids; all are counted.",
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="How much is looked at: standard (default), small or wide."),
+]
 OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write it.")]
 
 
@@ -94,11 +119,14 @@ def columns(
     time: str | None,
     session: str | None,
     outcomes: Sequence[str] | None,
+    scale: float | None,
 ) -> Columns:
-    """Gather the column options."""
+    """Gather the options that say how a table is read."""
+    from tidegauge.gate import INT8_SCALE
     from tidegauge.records import Columns
 
-    return Columns(vector, row_id, text, time, session, outcomes=tuple(outcomes or ()))
+    applied = INT8_SCALE if scale is None else scale
+    return Columns(vector, row_id, text, time, session, outcomes=tuple(outcomes or ()), scale=applied)
 
 
 def share_of_rejected(given: float | None) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,11 +78,28 @@ def counted(bar: Progress, what: str, batches: Iterable[Batch], total: int | Non
     """Pass batches on, and show how many rows went by."""
     for task in bar.task_ids:
         bar.remove_task(task)
-    task, done = bar.add_task(what, total=total, rows=""), 0
+    task, done, began = bar.add_task(what, total=total, rows=""), 0, time.monotonic()
     for batch in batches:
         done += batch.rows + sum(batch.rejected.values())
-        bar.update(task, completed=done, rows=f"{done:,} rows")
+        bar.update(task, completed=done, rows=pace(done, total, time.monotonic() - began))
         yield batch
+
+
+def pace(done: int, total: int | None, seconds: float) -> str:
+    """How far a reading is, how fast, and when it will be over where the total is known.
+
+    Examples
+    --------
+    >>> pace(40_000, 160_000, 2.0)
+    '40,000 rows, 20,000 rows/s, 25 %, 6 s left'
+    >>> pace(40_000, None, 2.0)
+    '40,000 rows, 20,000 rows/s'
+    """
+    rate = done / max(seconds, 1e-3)
+    said = f"{done:,} rows, {rate:,.0f} rows/s"
+    if not total or not done:
+        return said
+    return f"{said}, {100 * done / total:.0f} %, {max(total - done, 0) / rate:,.0f} s left"
 
 
 def check_folder(path: Path) -> None:
@@ -117,9 +135,9 @@ def writing(path: Path) -> Generator[None]:
         raise DataError(str(path), got=error.strerror or str(error), want="a folder that can be written") from error
 
 
-def write_whole_report(c: Comparison, folder: Path) -> list[Path]:
-    """Write the report of a comparison into a folder."""
+def write_whole_report(c: Comparison, folder: Path, *, interactive: bool = False) -> list[Path]:
+    """Write the report of a comparison into a folder, and the interactive page where it is asked for."""
     from tidegauge.report import write_report
 
     with writing(folder):
-        return write_report(c, folder)
+        return write_report(c, folder, interactive=interactive)

@@ -1,4 +1,4 @@
-"""The two doors to one answer: ``compare`` for two samples, ``score`` for a sketch under a frozen reference."""
+"""``compare`` explains, by either of two doors: two samples, or a frozen reference; ``score`` only measures."""
 
 from tidegauge.comparison.doors import compare, score
 

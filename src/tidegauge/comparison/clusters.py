@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,31 @@ class Ball:
     square: float
 
 
-def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """A new cluster, and where its rows are found: in a ball about which the window's rows are taken back by the
+    common ``shift`` (d,), or in a cell.
+    """
+
+    cluster: NewCluster
+    place: Ball | int
+    shift: Float32
+
+    def before(self, e: Evidence, shown: Shown) -> Int:
+        """Which of the reference's shown rows lie there."""
+        return self._inside(e, shown, 0.0)
+
+    def after(self, e: Evidence, shown: Shown) -> Int:
+        """Which of the window's shown rows lie there."""
+        return self._inside(e, shown, self.shift)
+
+    def _inside(self, e: Evidence, shown: Shown, shift: Float32 | float) -> Int:
+        if isinstance(self.place, Ball):
+            return np.flatnonzero(_within(shown.x - shift, self.place))
+        return members(e, shown, self.place)
+
+
+def new_groups(e: Evidence, alpha: float, seed: int) -> tuple[Group, ...]:
     """Groups of the window's rows that lie where the reference has almost nothing.
 
     Rows of one half whose third neighbour among the reference's rows is farther than 95 % of those rows have it
@@ -56,12 +80,13 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
     if min(len(before.x), len(after.x)) < 20:
         return ()
     seen = after
-    after = Shown(seen.x - common_shift(e, before.x, seen.x), seen.ids, seen.texts, seen.group)
+    shift = common_shift(e, before.x, seen.x)
+    after = Shown(seen.x - shift, seen.ids, seen.texts, seen.group)
     home = _coarse_cell(e, after.x)
     half = rng.permutation(int(after.group.max()) + 1)[after.group] % 2 == 0
     far = _far(before.x, after.x)
     balls = _groups(before.x, after.x[half & far], rng)
-    found: list[NewCluster] = []
+    found: list[Group] = []
     fresh = after.x[~half]
     n, m = len(fresh), len(before.x)
     claimed = np.zeros(n, np.bool_)
@@ -72,7 +97,7 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
             continue
         if _traffic_came(e, home[~half][inside], k / n):
             claimed |= inside
-            found.append(_cluster(e, after, ball, k, n, old / m, p))
+            found.append(Group(_cluster(e, after, ball, k, n, old / m, p), ball, shift))
     for cell, p in new_cells(e, alpha):
         rows_in = members(e, seen, cell)
         inside = np.isin(np.flatnonzero(~half), rows_in)
@@ -82,9 +107,9 @@ def new_clusters(e: Evidence, alpha: float, seed: int) -> tuple[NewCluster, ...]
             and (inside & claimed).sum() <= inside.sum() / 2
         ):
             claimed |= inside
-            found.append(_of_cell(e, seen, rows_in, cell, p))
-    found.sort(key=lambda c: -c.share)
-    return tuple(_renamed(c, i) for i, c in enumerate(found[:MOST_CLUSTERS]))
+            found.append(Group(_of_cell(e, seen, rows_in, cell, p), cell, shift))
+    found.sort(key=lambda group: -group.cluster.share)
+    return tuple(_renamed(group, i) for i, group in enumerate(found[:MOST_CLUSTERS]))
 
 
 def _coarse_cell(e: Evidence, x: Float32) -> Int:
@@ -201,7 +226,5 @@ def _of_cell(e: Evidence, after: Shown, inside: Int, cell: int, p: float) -> New
     return NewCluster("", round(new), new / n, *wilson(new, n), old / m, p, place, radius, newcomers(e, cell))
 
 
-def _renamed(cluster: NewCluster, place: int) -> NewCluster:
-    from dataclasses import replace
-
-    return replace(cluster, name=f"new cluster {place + 1}")
+def _renamed(group: Group, place: int) -> Group:
+    return replace(group, cluster=replace(group.cluster, name=f"new cluster {place + 1}"))

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from tidegauge.basis import FAR_SHARES
-from tidegauge.comparison.clusters import new_clusters
+from tidegauge.comparison.clusters import Group, new_groups
 from tidegauge.comparison.evidence import Evidence
 from tidegauge.comparison.regions import EXAMPLES, changed_spread, changed_traffic, farthest, pointed_at, shift_in_sd
 from tidegauge.comparison.settings import Settings
@@ -33,6 +33,7 @@ from tidegauge.records import (
     Novelty,
     Panel,
     Score,
+    Scores,
     SpreadChange,
     Verdict,
 )
@@ -52,29 +53,43 @@ TELLING = 25.0
 SAMPLE_ROWS = 2000
 
 
-def conclude(e: Evidence, settings: Settings) -> Comparison:
-    """Everything that one comparison says."""
+def measure(e: Evidence, settings: Settings) -> Scores:
+    """What the sums alone say: no row is looked at."""
     null = np.stack([e.null[name] for name in MEMBERS], axis=1)
     decision = decide(evaluate(MEMBERS, e.basis, e.window, e.reference), null, settings.alpha)
-    scores = (*describe(e.basis, e.window, e.reference, e.null), *_sample_scores(e, settings.seed))
     headline = drift(e.basis, e.window, e.reference, e.null["mmd"])
     needed = rows_needed(e, headline)
     state = _state(e, decision, headline, needed, settings)
-    by_name = {s.name: s for s in scores}
-    found = _findings(e, by_name, settings, state == "drift")
-    sentence = {
-        "drift": lambda: drift_sentence(headline, decision, settings.alpha, found),
-        "no drift": lambda: no_drift_sentence(decision.p, headline),
-        "insufficient data": lambda: insufficient_sentence(min(e.before.rows, e.after.rows), needed or 0),
-    }[state]()
-    notes = (*e.notes, *_notes(e, headline, decision, settings))
-    steps = what_next(state, found.shift, found.novelty, e)
-    verdict = Verdict(state, sentence, notes, steps, needed if state == "insufficient data" else None)
-    panel = Panel(decision.p, settings.alpha, decision.members, decision.critical, len(null), e.unit, e.units)
-    return Comparison(
-        verdict,
+    return Scores(
+        state,
         headline,
-        panel,
+        Panel(decision.p, settings.alpha, decision.members, decision.critical, len(null), e.unit, e.units),
+        describe(e.basis, e.window, e.reference, e.null),
+        int(rows(e.window)),
+        needed if state == "insufficient data" else None,
+    )
+
+
+def conclude(e: Evidence, settings: Settings) -> Comparison:
+    """Everything that one comparison says."""
+    seen = measure(e, settings)
+    scores = (*seen.scores, *_sample_scores(e, settings.seed))
+    by_name = {s.name: s for s in scores}
+    groups = new_groups(e, settings.alpha, settings.seed) if seen.state == "drift" else ()
+    found = _findings(e, by_name, settings, groups, seen.state == "drift")
+    sentence = {
+        "drift": lambda: drift_sentence(seen.drift, seen.panel, found),
+        "no drift": lambda: no_drift_sentence(seen.panel.p, seen.drift),
+        "insufficient data": lambda: insufficient_sentence(
+            int(min(rows(e.window), rows(e.reference))), seen.needed or 0
+        ),
+    }[seen.state]()
+    notes = (*e.notes, *_notes(e, seen.drift, seen.panel.p, settings))
+    steps = what_next(seen.state, found.shift, found.novelty, e)
+    return Comparison(
+        Verdict(seen.state, sentence, notes, steps, seen.needed),
+        seen.drift,
+        seen.panel,
         scores,
         found.shift,
         found.spread,
@@ -84,7 +99,7 @@ def conclude(e: Evidence, settings: Settings) -> Comparison:
         e.outcomes,
         e.before,
         e.after,
-        view(e, settings.seed),
+        view(e, settings.seed, (*found.gained, *found.lost), groups),
         e.door,
         e.basis.width,
         settings.seed,
@@ -95,9 +110,11 @@ def conclude(e: Evidence, settings: Settings) -> Comparison:
     )
 
 
-def _findings(e: Evidence, scores: dict[str, Score], settings: Settings, drifted: bool) -> Findings:
+def _findings(
+    e: Evidence, scores: dict[str, Score], settings: Settings, groups: tuple[Group, ...], drifted: bool
+) -> Findings:
     """The three answers; clusters and regions are named only where the panel found drift."""
-    clusters = new_clusters(e, settings.alpha, settings.seed) if drifted else ()
+    clusters = tuple(group.cluster for group in groups)
     gained, lost = changed_traffic(e, settings.alpha) if drifted else ((), ())
     spread = _spread(e, scores, settings.alpha if drifted else 0.0)
     far = farthest(e, EXAMPLES) if drifted and not clusters else ()
@@ -164,7 +181,7 @@ def _novelty(scores: dict[str, Score], clusters: tuple[NewCluster, ...], far: tu
     return Novelty(excess, p, clusters, novelty_sentence(excess, p, clusters, far))
 
 
-def _notes(e: Evidence, headline: Drift, decision: Decision, settings: Settings) -> tuple[str, ...]:
+def _notes(e: Evidence, headline: Drift, p: float, settings: Settings) -> tuple[str, ...]:
     notes: list[str] = []
     for side in (e.before, e.after):
         if side.duplicates > 0.01 * side.rows:
@@ -175,9 +192,9 @@ def _notes(e: Evidence, headline: Drift, decision: Decision, settings: Settings)
     if e.basis.variance > 0 and e.explained[0] > 0.8 and e.basis.width > 2:
         carried = share(e.explained[0])
         notes.append(f"One direction carries {carried} of the reference's variance; unwhitened scores see little else.")
-    if decision.p <= settings.alpha and max(headline.value, 0) < settings.min_effect:
+    if p <= settings.alpha and max(headline.value, 0) < settings.min_effect:
         least = f"the smallest effect of interest, {settings.min_effect:g} %"
-        notes.append(f"The change is beyond chance (p = {decision.p:.3g}) but smaller than {least}.")
+        notes.append(f"The change is beyond chance (p = {p:.3g}) but smaller than {least}.")
     return tuple(notes)
 
 

@@ -11,19 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.basis import Basis
-from tidegauge.comparison.conclude import conclude
+from tidegauge.comparison.conclude import conclude, measure
 from tidegauge.comparison.evidence import Evidence, Shown
-from tidegauge.comparison.outcomes import changes, totals
+from tidegauge.comparison.outcomes import changes, rates, totals
 from tidegauge.comparison.settings import Settings
+from tidegauge.comparison.stored import rounding_notes, stored_notes
 from tidegauge.comparison.two_samples import Pooled, pool
-from tidegauge.errors import ArtefactError, DataError, MismatchError
-from tidegauge.gate import pick
+from tidegauge.errors import ArtefactError, DataError, MismatchError, UsageError
+from tidegauge.gate import pick, rounded_like
 from tidegauge.numeric.permutation import blocks
 from tidegauge.numeric.principal import principal_components
-from tidegauge.records import Batch, Comparison, Side
+from tidegauge.records import Batch, Comparison, Scores, Side
 from tidegauge.reference import Reference
 from tidegauge.reference.calibration import DIAGNOSTIC_DRAWS, FEWER, FULL
-from tidegauge.reference.reference import as_batch, block_length, in_time_order, units_of
+from tidegauge.reference.reference import as_batch, block_length, in_time_order, truncate_hint, units_of
 from tidegauge.score.draws import relabel
 from tidegauge.score.parts import Float64
 from tidegauge.score.registry import evaluate, pieces_of
@@ -48,23 +49,34 @@ def compare(
     min_effect: float = 0.0,
     seed: int = 0,
     exchangeable: bool = False,
+    truncate: int | None = None,
+    profile: str = "standard",
 ) -> Comparison:
-    """Did the vectors drift between two samples, how, and by how much?
+    """Did the vectors drift, how, and by how much?
 
     Parameters
     ----------
-    before, after : Batch, iterable of Batch, or array-like of shape (n, d)
-        Anything array-like: numpy, torch, lists, columns of pandas, polars or pyarrow. A ``Batch`` brings ids,
-        texts, sessions, times and outcomes along.
+    before : Reference, Batch, iterable of Batch, or array-like of shape (n, d)
+        What is normal: a frozen reference, or a sample of rows. Anything array-like: numpy, torch, lists, columns of
+        pandas, polars or pyarrow. A ``Batch`` brings ids, texts, sessions, times and outcomes along.
+    after : Sketch, Batch, iterable of Batch, or array-like of shape (m, d)
+        The rows to judge; of any size where ``before`` is a reference, and then a sketch of them does as well.
     alpha : float
-        Share of unchanged comparisons that may be called drift: exact, by permutation.
+        Share of unchanged comparisons that may be called drift: exact, by permutation, between two samples; on
+        average over references of this size under a frozen one (see ``docs/verdict.md``).
     min_effect : float
         Smallest drift of interest, in per cent of the traffic.
     seed : int
-        The same seed gives the same answer.
+        The same seed gives the same answer. A reference has its own.
     exchangeable : bool
         Declares that the order of the rows means nothing; otherwise rows that depend on those before them are
-        permuted in blocks.
+        permuted in blocks. A reference was told when it was fitted.
+    truncate : int, optional
+        Keep only the first so many dimensions of both sides, and make every row unit length again: for Matryoshka
+        models.
+    profile : str
+        How much is looked at: ``"standard"``, ``"small"`` or ``"wide"`` (see ``docs/library.md``). A reference has its
+        own.
 
     Raises
     ------
@@ -78,18 +90,29 @@ def compare(
     >>> result.verdict.state, result.panel.p
     ('drift', 0.001)
     """
+    if isinstance(before, Reference):
+        if exchangeable or seed not in (0, before.seed) or profile not in ("standard", before.basis.profile):
+            told = "seed, exchangeable or profile"
+            raise UsageError("compare", got=told, want="none of them: a reference was fitted with its own")
+        window = after if isinstance(after, Sketch) else before.sketch(after, truncate=truncate)
+        return conclude(_frozen_evidence(before, _made_under(before, window)), Settings(alpha, min_effect, before.seed))
     settings = Settings(alpha, min_effect, seed, exchangeable)
-    sides = [in_time_order(as_batch(x)) for x in (before, after)]
+    sides = [in_time_order(as_batch(x, truncate)) for x in (before, after)]
     _check(sides[0], sides[1])
+    sides, rounded = _rounded_alike(sides)
     seen = [_some(b, seed) for b in sides]
     units, unit, notes = _units(seen[0], seen[1], exchangeable)
-    pooled = pool(seen[0].x, seen[1].x, units, seed=seed)
-    notes = (*(_cut_note(b, s) for b, s in zip(sides, seen, strict=True) if s.rows < b.rows), *notes)
+    pooled = pool(seen[0].x, seen[1].x, units, seed=seed, profile=profile)
+    stored = stored_notes((label, b.stored, b.width) for label, b in zip(("before", "after"), sides, strict=True))
+    notes = (*stored, *rounded, *(_cut_note(b, s) for b, s in zip(sides, seen, strict=True) if s.rows < b.rows), *notes)
     return conclude(_pooled_evidence(sides, seen, pooled, units, unit, notes, seed), settings)
 
 
-def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effect: float = 0.0) -> Comparison:
-    """Has the window drifted from a frozen reference? Costs the same for a thousand vectors as for a billion.
+def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effect: float = 0.0) -> Scores:
+    """Score a window under a frozen reference, from its sums alone: what a monitor asks of every pane.
+
+    Costs the same for a thousand vectors as for a billion, and less than sketching five thousand. No row is looked at:
+    ``compare(reference, sketch)`` decides the same, and says what moved, with examples.
 
     Parameters
     ----------
@@ -97,7 +120,7 @@ def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effe
     sketch : Sketch
         Made under this reference.
     alpha, min_effect : float
-        As for ``compare``. The level holds on average over references of this size; see ``docs/verdict.md``.
+        As for ``compare``.
 
     Raises
     ------
@@ -108,13 +131,19 @@ def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effe
     --------
     >>> rows = np.random.default_rng(0).standard_normal((700, 8))
     >>> reference = Reference.fit(rows[:500])
-    >>> score(reference, reference.sketch(rows[500:])).door
-    'frozen reference'
+    >>> scores = score(reference, reference.sketch(rows[500:]))
+    >>> scores.rows, len(scores.scores), sorted(scores.panel.members)[:2]
+    (200, 30, ['mass_scan', 'mmd'])
     """
-    settings = Settings(alpha, min_effect, reference.seed)
+    evidence = _frozen_evidence(reference, _made_under(reference, sketch))
+    return measure(evidence, Settings(alpha, min_effect, reference.seed))
+
+
+def _made_under(reference: Reference, sketch: Sketch) -> Sketch:
+    """The sketch, if it was made under this reference and has rows."""
     if sketch.reference != reference.hash:
         raise MismatchError(
-            "score",
+            sketch.source or "sketch",
             got=f"a sketch made under reference {sketch.reference[:12]}",
             want=f"reference {reference.hash[:12]}",
             hint="Sketch the window under this reference",
@@ -123,7 +152,7 @@ def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effe
         raise ArtefactError(sketch.source or "sketch", got="pieces of other sizes", want="those of the reference")
     if not sketch.rows:
         raise DataError(sketch.source or "sketch", got="no rows", want="at least one row")
-    return conclude(_frozen_evidence(reference, sketch), settings)
+    return sketch
 
 
 def _check(before: Batch, after: Batch) -> None:
@@ -134,10 +163,30 @@ def _check(before: Batch, after: Batch) -> None:
             )
     if before.width != after.width:
         raise MismatchError(
-            after.source, got=f"vectors of width {after.width}", want=f"width {before.width}, as in {before.source}"
+            after.source,
+            got=f"vectors of width {after.width}",
+            want=f"width {before.width}, as in {before.source}",
+            hint=truncate_hint(max(before.width, after.width), min(before.width, after.width)),
         )
+    _check_stored(before, after)
     if (before.x == before.x[0]).all() and (after.x == before.x[0]).all():
         raise DataError(f"{before.source} and {after.source}", got="one vector, repeated", want="rows that differ")
+
+
+def _check_stored(before: Batch, after: Batch) -> None:
+    widths = [batch.stored.width for batch in (before, after)]
+    if all(width > before.width for width in widths) and widths[0] != widths[1]:
+        want = f"width {widths[0]}, as in {before.source}"
+        raise MismatchError(after.source, got=f"vectors truncated from width {widths[1]}", want=want)
+
+
+def _rounded_alike(sides: list[Batch]) -> tuple[list[Batch], list[str]]:
+    """Both sides on the int8 grid of one, if only one is int8; and what to say about it."""
+    before, after = (batch.stored for batch in sides)
+    if bool(before.scale) == bool(after.scale) or before.width or after.width:
+        return sides, []
+    scale, label = max(before.scale, after.scale), "before" if after.scale else "after"
+    return [rounded_like(batch, scale) for batch in sides], [f"{label}: rounded as the int8 vectors beside them are."]
 
 
 def _some(batch: Batch, seed: int) -> Batch:
@@ -217,7 +266,8 @@ def _side(batch: Batch, label: str) -> Side:
 def _shown(batch: Batch, units: Int) -> Shown:
     ids = batch.ids if batch.ids is not None else np.array([f"row {i + 1}" for i in range(batch.rows)])
     texts = batch.texts if batch.texts is not None else np.full(batch.rows, "", np.str_)
-    return Shown(batch.x, ids, texts, np.unique(units, return_inverse=True)[1].astype(np.int64))
+    group = np.unique(units, return_inverse=True)[1].astype(np.int64)
+    return Shown(batch.x, ids, texts, group, {name: rates(values) for name, values in batch.outcomes.items()})
 
 
 def _picture_axes(x: Float32, seed: int) -> tuple[Float32, tuple[float, float]]:
@@ -281,7 +331,9 @@ def _shown_sample(basis: Basis, sample: Sample) -> Shown:
 
 def _frozen_notes(reference: Reference, sketch: Sketch) -> tuple[str, ...]:
     calibration = reference.calibration
-    notes = ["Provisional: calibrated for sampling noise only; how much weeks differ by themselves is not known yet."]
+    stored = (("reference", reference.stored, reference.width), ("window", sketch.stored, reference.width))
+    notes = [*stored_notes(stored), *rounding_notes(reference.stored, sketch.stored)]
+    notes += ["Provisional: calibrated for sampling noise only; how much weeks differ by themselves is not known yet."]
     if calibration.unit != "row":
         notes.append(
             f"Calibrated {calibration.unit} by {calibration.unit}, as the reference's rows depend on each other."
@@ -289,6 +341,13 @@ def _frozen_notes(reference: Reference, sketch: Sketch) -> tuple[str, ...]:
     if sketch.rows > calibration.rows:
         sizes = f"The window has {sketch.rows} rows, the reference {calibration.rows}"
         notes.append(f"{sizes}: the reference limits the answer.")
+    if sketch.rows < sketch.seen:
+        m = calibration.rows
+        wider = np.sqrt((1 / sketch.rows + 1 / m) / (1 / sketch.seen + 1 / m))
+        notes.append(
+            f"Work budget: {sketch.rows} of {sketch.seen} rows were summed, chosen by hash; the noise is {wider:.2g} "
+            "times that of all rows."
+        )
     if not len(sketch.uniform.x) or not len(reference.base.uniform.x):
         notes.append(
             "No rows were kept, so that there are no examples, no named clusters and no points in the pictures."

@@ -4,7 +4,8 @@ nothing after.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -20,13 +21,14 @@ Float32 = npt.NDArray[np.float32]
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """Rows of one side that may be looked at: ``x`` float32 (n, d), ``ids`` and ``texts`` (n,), ``group`` (n,)
-    what belongs together.
+    what belongs together; ``outcomes`` each row's own outcomes by name, float32 (n,), NaN where it has none.
     """
 
     x: Float32
     ids: StrArray
     texts: StrArray
     group: npt.NDArray[np.int64]
+    outcomes: Mapping[str, Float32] = field(default_factory=dict)
 
     def example(self, row: int) -> Example:
         """One row for a person."""

@@ -20,6 +20,18 @@ def totals(outcomes: Mapping[str, Float64]) -> dict[str, tuple[float, float, flo
     return {n: (float(v[:, 0].sum()), float(v[:, 1].sum()), float((v[:, 1] > 0).sum())) for n, v in outcomes.items()}
 
 
+def rates(values: Float64) -> npt.NDArray[np.float32]:
+    """Each row's own rate, NaN where it has none, float32 (n,), from (n, 2).
+
+    Examples
+    --------
+    >>> rates(np.array([[1.0, 2.0], [0.0, 0.0]])).tolist()
+    [0.5, nan]
+    """
+    has = values[:, 1] > 0
+    return np.where(has, values[:, 0] / np.where(has, values[:, 1], 1.0), np.nan).astype(np.float32)
+
+
 def changes(before: Totals, after: Totals) -> tuple[OutcomeChange, ...]:
     """Difference of rates with a 95 % interval (Agresti and Caffo, 2000), for outcomes that both sides have.
 

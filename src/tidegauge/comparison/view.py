@@ -6,18 +6,26 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.basis import REACH
+from tidegauge.comparison.clusters import Group
 from tidegauge.comparison.evidence import Evidence, Shown
-from tidegauge.records import View
+from tidegauge.comparison.regions import LEVEL, cell_name
+from tidegauge.numeric.codebook import squared_distances
+from tidegauge.records import Region, View
 from tidegauge.score.parts import Float64, average, rows, total_variance
 
 Float32 = npt.NDArray[np.float32]
+Int = npt.NDArray[np.int32]
 
-MOST_POINTS = 2000
+MOST_POINTS = 25_000
+LEADING = 2000
 BINS = 64
+REST = ", the rest"
 
 
-def view(e: Evidence, seed: int) -> View:
-    """Points, means, covariances and PC1 histograms of both sides, in the unit of the vectors."""
+def view(e: Evidence, seed: int, moved: tuple[Region, ...] = (), groups: tuple[Group, ...] = ()) -> View:
+    """Points, means, covariances and PC1 histograms of both sides, in the unit of the vectors, and each point's
+    cluster: the new one or the region among ``moved`` that holds it, else its cell.
+    """
     before, after = (_some(s, seed) for s in (e.shown_before, e.shown_after))
     flat = [_plane(e, s.x) for s in (before, after)]
     means = [average(s, "mean")[:-1] @ e.axes.astype(np.float64) for s in (e.reference, e.window)]
@@ -25,6 +33,7 @@ def view(e: Evidence, seed: int) -> View:
     covariances = [np.cov(p.T) if len(p) > 1 else np.zeros((2, 2)) for p in all_rows]
     edges = _edges([p[:, 0] for p in all_rows], float(means[0][0]))
     counts = [np.histogram(p[:, 0], edges)[0].astype(np.float64) for p in all_rows]
+    clusters, members = _clusters(e, before, after, moved, groups)
     return View(
         flat[0],
         flat[1],
@@ -41,6 +50,11 @@ def view(e: Evidence, seed: int) -> View:
         edges,
         counts[0],
         counts[1],
+        clusters,
+        members[0],
+        members[1],
+        before.outcomes,
+        after.outcomes,
     )
 
 
@@ -57,8 +71,53 @@ def visible_share(e: Evidence) -> float:
 
 
 def _some(shown: Shown, seed: int) -> Shown:
-    keep = np.sort(np.random.default_rng([seed, 6]).permutation(len(shown.x))[:MOST_POINTS])
-    return Shown(shown.x[keep], shown.ids[keep], shown.texts[keep], shown.group[keep])
+    """A random choice of the rows, of which the leading ones are a random choice as well, each in their own order."""
+    order = np.random.default_rng([seed, 6]).permutation(len(shown.x))[:MOST_POINTS]
+    keep = np.concatenate([np.sort(order[:LEADING]), np.sort(order[LEADING:])])
+    outcomes = {name: values[keep] for name, values in shown.outcomes.items()}
+    return Shown(shown.x[keep], shown.ids[keep], shown.texts[keep], shown.group[keep], outcomes)
+
+
+def _clusters(
+    e: Evidence, before: Shown, after: Shown, moved: tuple[Region, ...], groups: tuple[Group, ...]
+) -> tuple[tuple[str, ...], tuple[Int, Int]]:
+    """Names of the clusters that hold any of these rows, new ones and regions that moved first, and each row's place
+    among them.
+    """
+    named = {cell_name(e.basis, cell): cell for cell in range(len(e.basis.centres))}
+    regions = [named[region.cell] for region in moved]
+    level = e.basis.ancestors[min(LEVEL, len(e.basis.ancestors) - 1)]
+    owner = level.copy()  # the cell whose name each fine cell's rows get
+    for cell in regions:
+        owner[(e.basis.ancestors == cell).any(0)] = cell
+    # A cell of the level that lost some of its fine cells to a smaller region keeps the rest.
+    parted = {int(home) for home in level[owner != level] if (owner == home).any()}
+    found = np.concatenate(
+        [
+            _owners(e, before, owner, [group.before(e, before) for group in groups]),
+            _owners(e, after, owner, [group.after(e, after) for group in groups]),
+        ]
+    )
+    new_first = [*(-1 - i for i in range(len(groups))), *regions, *np.unique(owner).tolist()]
+    held = set(found.tolist())
+    order = [o for o in dict.fromkeys(new_first) if o in held]
+    names = tuple(
+        groups[-1 - o].cluster.name if o < 0 else cell_name(e.basis, o) + (REST if o in parted else "") for o in order
+    )
+    place = {o: i for i, o in enumerate(order)}
+    places = np.array([place[o] for o in found.tolist()], np.int32)
+    return names, (places[: len(before.x)], places[len(before.x) :])
+
+
+def _owners(
+    e: Evidence, shown: Shown, owner: npt.NDArray[np.int64], groups: list[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int64]:
+    """The cell that names each row, (n,), or -1 - i for the i-th new cluster."""
+    leaf = squared_distances(shown.x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1)
+    found = owner[leaf]
+    for i in reversed(range(len(groups))):
+        found[groups[i]] = -1 - i
+    return found
 
 
 def _plane(e: Evidence, x: Float32) -> Float32:

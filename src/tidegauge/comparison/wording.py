@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tidegauge.comparison.evidence import Evidence
-from tidegauge.records import Drift, Example, MeanShift, NewCluster, Novelty, Region, SpreadChange
-from tidegauge.score.panel import Decision
+from tidegauge.records import Drift, Example, MeanShift, NewCluster, Novelty, Panel, Region, SpreadChange
 
 CLEAR = 0.05
 NOTABLE = 0.01
@@ -123,22 +122,22 @@ def insufficient_sentence(smaller: int, needed: int) -> str:
     return f"Insufficient data: {rows} on the smaller side cannot tell; about {needed} are needed on each side."
 
 
-def drift_sentence(drift: Drift, decision: Decision, alpha: float, found: Findings) -> str:
+def drift_sentence(drift: Drift, panel: Panel, found: Findings) -> str:
     """The sentence where there is drift: how much, how sure, and of what kind."""
     interval = f"95 % interval {drift.low:.1f} to {drift.high:.1f} %"
     size = f"as if {max(drift.value, 0):.1f} % of the traffic had moved ({interval})"
     if drift.low == 0:
         size = f"by its mean as if at most {drift.high:.1f} % of the traffic had moved, but other scores see more"
-    return f"Drift: {size}; {p_text(decision.p)}. What changed: {'; '.join(_kinds(decision, alpha, found))}."
+    return f"Drift: {size}; {p_text(panel.p)}. What changed: {'; '.join(_kinds(panel, found))}."
 
 
-def _kinds(decision: Decision, alpha: float, found: Findings) -> list[str]:
+def _kinds(panel: Panel, found: Findings) -> list[str]:
     """What kind of drift it is, by what stands out."""
     kinds: list[str] = []
     if found.novelty.clusters:
         many = counted(len(found.novelty.clusters), "new cluster")
         kinds.append(f"{many} ({share(found.novelty.share)} of the traffic)")
-    elif decision.members["novelty"] <= alpha:
+    elif panel.members["novelty"] <= panel.alpha:
         kinds.append("more rows far from everything known")
     if found.shift.p <= NOTABLE:
         kinds.append(f"the mean shifted by {found.shift.sd:.2f} sd")

@@ -13,6 +13,7 @@ Int = npt.NDArray[np.int64]
 
 FAR_SHARE = 0.25
 ROWS_PER_CELL = 15
+MOST_DOUBLED = 1 << 26
 
 
 def fine_cells(rows: int, most: int) -> int:
@@ -42,11 +43,12 @@ def fit_cells(x: Float32, count: int, seed: int) -> Float32:
 
     count = min(count, len(x))
     far_count = int(count * FAR_SHARE)
-    centres = np.asarray(kmeans_plusplus(x, count - far_count, random_state=seed)[0], np.float32)
+    seeded = _seeded(x)
+    centres = np.asarray(kmeans_plusplus(seeded, count - far_count, random_state=seed)[0], np.float32)
     if far_count:
         nearest = squared_distances(x, centres).min(1)
         far = np.argsort(nearest, kind="stable")[-max(4 * far_count, len(x) // 10) :]
-        more = kmeans_plusplus(x[far], min(far_count, len(far)), random_state=seed + 1)[0]
+        more = kmeans_plusplus(seeded[far], min(far_count, len(far)), random_state=seed + 1)[0]
         centres = np.concatenate([centres, np.asarray(more, np.float32)])
     centres = np.unique(centres, axis=0)
     if len(centres) < 2:
@@ -55,6 +57,11 @@ def fit_cells(x: Float32, count: int, seed: int) -> Float32:
     once: Any = 1
     model = KMeans(len(centres), init=start, n_init=once, max_iter=6, tol=0, algorithm="lloyd")
     return model.fit(x).cluster_centers_.astype(np.float32)
+
+
+def _seeded(x: Float32) -> Float32 | Float64:
+    """The rows as the seeding multiplies them, in double precision: once, unless that takes too much memory."""
+    return x.astype(np.float64) if x.nbytes <= MOST_DOUBLED else x
 
 
 def ward_levels(centres: Float32, weights: Float64, counts: tuple[int, ...]) -> list[Int]:
@@ -84,6 +91,7 @@ def ward_levels(centres: Float32, weights: Float64, counts: tuple[int, ...]) -> 
     member = np.arange(k)
     cost = squared_distances64(points, points) * (np.multiply.outer(mass, mass) / np.add.outer(mass, mass))
     np.fill_diagonal(cost, np.inf)
+    left_over = np.ones(k, np.bool_)
     found: dict[int, Int] = {k: member.copy()}
     for left in range(k - 1, 0, -1):
         i, j = sorted(divmod(int(cost.argmin()), k))
@@ -91,7 +99,9 @@ def ward_levels(centres: Float32, weights: Float64, counts: tuple[int, ...]) -> 
         points[i] = (mass[i] * points[i] + mass[j] * points[j]) / (mass[i] + mass[j])
         mass[i] += mass[j]
         cost[j, :] = cost[:, j] = np.inf
-        alive = np.setdiff1d(np.unique(member), [i])
+        left_over[j] = False
+        alive = np.flatnonzero(left_over)
+        alive = alive[alive != i]
         merged = ((points[alive] - points[i]) ** 2).sum(1) * mass[alive] * mass[i] / (mass[alive] + mass[i])
         cost[i, alive] = cost[alive, i] = merged
         if left in counts:

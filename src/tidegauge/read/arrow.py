@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from tidegauge.read.failure import failing
+from tidegauge.read.mapped import Mapped
 from tidegauge.read.table import Frame, TableReader, arrow_frames, arrow_kinds, resolve
 from tidegauge.records import Columns
 
@@ -20,38 +23,67 @@ def open_arrow(path: Path, columns: Columns) -> TableReader:
     """
     source = str(path)
     with failing(source, "Arrow"):
-        schema = _open(path, None).schema
+        mapped = Mapped(path)
+        schema = _open(mapped).schema
     layout = resolve(arrow_kinds(schema, source), columns, source)
-    fields = sorted(schema.get_field_index(name) for name in layout.names)
 
     def frames(size: int) -> Iterator[Frame]:
-        return arrow_frames(_record_batches(path, fields), layout, size, source=source, kind="Arrow")
+        for frame in arrow_frames(_record_batches(mapped, layout.names), layout, size, source=source, kind="Arrow"):
+            yield frame
+            mapped.release()
 
-    with failing(source, "Arrow"):
-        rows = _count(path, schema)
+    def rows() -> int | None:
+        with failing(source, "Arrow"):
+            return _count(mapped)
+
     return TableReader(source, layout, frames, rows=rows)
 
 
-def _open(path: Path, fields: Sequence[int] | None) -> Any:
+def _open(mapped: Mapped, fields: Sequence[int] | None = None) -> Any:
     import pyarrow as pa
     from pyarrow import ipc
 
     options = ipc.IpcReadOptions(included_fields=None if fields is None else list(fields))
-    mapped = pa.memory_map(str(path))
-    start = mapped.read(len(FILE_MAGIC))
-    mapped.seek(0)
-    return (ipc.open_file if start == FILE_MAGIC else ipc.open_stream)(mapped, options=options)
+    is_file = mapped.buffer[: len(FILE_MAGIC)] == FILE_MAGIC
+    return (ipc.open_file if is_file else ipc.open_stream)(pa.BufferReader(mapped.buffer), options=options)
 
 
-def _record_batches(path: Path, fields: Sequence[int]) -> Iterator[Any]:
-    reader = _open(path, fields)
+def _record_batches(mapped: Mapped, names: Sequence[str]) -> Iterator[Any]:
+    """Record batches of these columns: where they lie if they can be used as they are, else decompressed."""
+    whole = _open(mapped)
+    if _in_place(mapped, whole):
+        batches = _batches(whole)
+    else:
+        batches = _batches(_open(mapped, sorted(whole.schema.get_field_index(name) for name in names)))
+    for batch in batches:
+        yield batch.select(list(names))
+
+
+def _batches(reader: Any) -> Iterator[Any]:
     count = getattr(reader, "num_record_batches", None)
-    yield from reader if count is None else map(reader.get_batch, range(count))
+    return iter(reader) if count is None else map(reader.get_batch, range(count))
 
 
-def _count(path: Path, schema: Any) -> int | None:
-    """Number of rows of a file, by a column that is not nested; a stream tells only when it is read."""
-    flat = [i for i, field in enumerate(schema) if not field.type.num_fields]
-    reader = _open(path, (flat or [0])[:1])
-    count = getattr(reader, "num_record_batches", None)
-    return None if count is None else sum(reader.get_batch(i).num_rows for i in range(count))
+def _in_place(mapped: Mapped, reader: Any) -> bool:
+    """Whether the arrays of a file lie in it as they are used; choosing fields would then copy them for nothing."""
+    if not getattr(reader, "num_record_batches", 0):
+        return False
+    begin = np.frombuffer(mapped.buffer, np.uint8).ctypes.data
+    try:
+        columns = reader.get_batch(0).columns
+    except OSError:  # what cannot be decompressed may not be needed
+        return False
+    parts = [part for column in columns for part in column.buffers() if part is not None]
+    return all(begin <= part.address <= begin + len(mapped.buffer) for part in parts if part.size)
+
+
+def _count(mapped: Mapped) -> int | None:
+    """Number of rows, where it can be told without reading all of them."""
+    whole = _open(mapped)
+    count = getattr(whole, "num_record_batches", None)
+    if count is None:
+        return None
+    if _in_place(mapped, whole):
+        return sum(batch.num_rows for batch in _batches(whole))
+    flat = [i for i, field in enumerate(whole.schema) if not field.type.num_fields]
+    return sum(batch.num_rows for batch in _batches(_open(mapped, flat[:1]))) if flat else None

@@ -18,6 +18,7 @@ from tidegauge.read.failure import failing
 from tidegauge.read.jsonl import open_jsonl
 from tidegauge.read.npy import open_npy, open_npz
 from tidegauge.read.parquet import open_parquet
+from tidegauge.read.prefetch import prefetched
 from tidegauge.read.table import natural
 from tidegauge.records import Batch, Columns
 
@@ -83,6 +84,9 @@ class Files:
         """
         if size < 1:
             raise UsageError("size", got=str(size), want="at least 1 row")
+        return prefetched(self._batches(size))
+
+    def _batches(self, size: int) -> Iterator[Batch]:
         first: Batch | None = None
         given = 0
         for reader in self._readers():

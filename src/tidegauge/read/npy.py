@@ -15,6 +15,7 @@ import numpy as np
 from tidegauge.errors import DataError
 from tidegauge.gate import admit
 from tidegauge.read.failure import failing, guarded
+from tidegauge.read.mapped import Mapped
 from tidegauge.read.table import Frame, Kind, TableReader, resolve, side_names
 from tidegauge.records import Batch, Columns
 
@@ -39,9 +40,9 @@ class _Header:
 class NpyReader:
     """One .npy file of shape (n, d), memory-mapped."""
 
-    def __init__(self, path: Path, header: _Header) -> None:
+    def __init__(self, path: Path, header: _Header, scale: float) -> None:
         self.source = str(path)
-        self._path, self._header = path, header
+        self._path, self._header, self._scale = path, header, scale
 
     @property
     def rows(self) -> int:
@@ -54,10 +55,13 @@ class NpyReader:
             return
         header = self._header
         with failing(self.source, "NumPy"):
+            mapped = Mapped(self._path)
             order = "F" if header.fortran else "C"
-            x = np.memmap(self._path, header.dtype, "r", header.offset, header.shape, order)
+            x: Any = np.ndarray(header.shape, header.dtype, mapped.buffer, header.offset, order=order)
         for start in range(0, self.rows, size):
-            yield admit(x[start : start + size], width=header.shape[1], source=self.source, first_row=start)
+            part = x[start : start + size]
+            yield admit(part, width=header.shape[1], scale=self._scale, source=self.source, first_row=start)
+            mapped.release()
 
 
 def open_npy(path: Path, columns: Columns) -> NpyReader:
@@ -76,7 +80,7 @@ def open_npy(path: Path, columns: Columns) -> NpyReader:
         hint = "Reshape to (n, 1) or (1, n)" if len(header.shape) == 1 else ""
         got = f"dtype {header.dtype}, shape {header.shape}"
         raise DataError(source, got=got, want="real numbers of shape (n, d)", hint=hint)
-    return NpyReader(path, header)
+    return NpyReader(path, header, columns.scale)
 
 
 def open_npz(path: Path, columns: Columns) -> TableReader:
@@ -95,7 +99,7 @@ def open_npz(path: Path, columns: Columns) -> TableReader:
     needed = {name: headers[name] for name in layout.names}
     _refuse_objects(needed, source)
     rows = _common_length(needed, source)
-    return TableReader(source, layout, lambda size: _frames(path, needed, rows, size), rows=rows)
+    return TableReader(source, layout, lambda size: _frames(path, needed, rows, size), rows=lambda: rows)
 
 
 def _members(archive: zipfile.ZipFile) -> list[str]:

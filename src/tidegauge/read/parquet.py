@@ -1,30 +1,46 @@
-"""Parquet: only the columns that are needed, some rows at a time."""
+"""Parquet: only the columns that are needed, some rows of a row group at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Final
 
-from tidegauge.read.failure import failing
+from tidegauge.read.failure import failing, guarded
 from tidegauge.read.table import Frame, TableReader, arrow_frames, arrow_kinds, resolve
 from tidegauge.records import Columns
+
+BUFFER_BYTES: Final = 1 << 20
+"""Bytes of a column that are read at once."""
 
 
 def open_parquet(path: Path, columns: Columns) -> TableReader:
     """Open a Parquet file.
 
-    Raises `DataError` where the file is damaged, or the columns cannot be told (see `table.resolve`).
+    Raises `DataError` where the file is damaged, or the columns cannot be told (see `table.resolve`); damage to the
+    values themselves shows while reading, and names the row group, counted from 1.
     """
-    import pyarrow.parquet as pq
-
     source = str(path)
-    with failing(source, "Parquet"):
-        file = pq.ParquetFile(path, memory_map=True)
-        schema = file.schema_arrow
+    with failing(source, "Parquet"), _open(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
     layout = resolve(arrow_kinds(schema, source), columns, source)
 
     def frames(size: int) -> Iterator[Frame]:
-        stream = file.iter_batches(batch_size=size, columns=layout.names)
+        stream = _record_batches(path, layout.names, size)
         return arrow_frames(stream, layout, size, source=source, kind="Parquet")
 
-    return TableReader(source, layout, frames, rows=file.metadata.num_rows)
+    return TableReader(source, layout, frames, rows=lambda: rows)
+
+
+def _open(path: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    # Without buffering, all that a row group has of a column would be held at once.
+    return pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
+
+
+def _record_batches(path: Path, names: Sequence[str], size: int) -> Iterator[Any]:
+    with _open(path) as file:
+        for group in range(file.num_row_groups):
+            stream = file.iter_batches(size, row_groups=[group], columns=list(names))
+            yield from guarded(stream, f"{path}, row group {group + 1}", "Parquet")

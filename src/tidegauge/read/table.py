@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from tidegauge.gate import admit, as_numbers
 from tidegauge.read.failure import failing, guarded
 from tidegauge.records import Batch, Columns
 
-Kind = Literal["list", "number", "empty", "other"]
-"""What a column holds: lists of numbers, numbers, nothing at all so far, or anything else."""
+Kind = Literal["list", "number", "empty", "bits", "other"]
+"""What a column holds: lists of numbers, numbers, nothing at all so far, bytes or lists of bits, or anything else."""
 
 Frame = Mapping[str, Any]
 """Some consecutive rows: column name to column of values, all of one length."""
+
+_BINARY: Final = "Packed binary vectors (1 bit a dimension) cannot be measured: keep the float or int8 ones"
 
 _NUMBERED = re.compile(r"(.*?)[0-9]+\Z", re.DOTALL)
 
@@ -42,7 +44,12 @@ class TableReader:
     """A reader of columns, whatever the format: `frames(size)` yields at most `size` rows at a time, in order."""
 
     def __init__(
-        self, source: str, layout: Layout, frames: Callable[[int], Iterator[Frame]], *, rows: int | None = None
+        self,
+        source: str,
+        layout: Layout,
+        frames: Callable[[int], Iterator[Frame]],
+        *,
+        rows: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.source = source
         self._layout, self._frames, self._rows = layout, frames, rows
@@ -50,7 +57,7 @@ class TableReader:
     @property
     def rows(self) -> int | None:
         """Number of rows, admitted or not, where the format tells."""
-        return self._rows
+        return self._rows()
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield gated batches of at most `size` rows; the first admitted rows set the width of all that follow."""
@@ -70,7 +77,7 @@ def no_rows(source: str) -> TableReader:
     >>> list(no_rows("a.csv").batches(10))
     []
     """
-    return TableReader(source, Layout((), True, Columns()), lambda size: iter(()), rows=0)
+    return TableReader(source, Layout((), True, Columns()), lambda size: iter(()), rows=lambda: 0)
 
 
 def side_names(columns: Columns) -> list[str]:
@@ -108,6 +115,7 @@ def admit_frame(frame: Frame, layout: Layout, *, source: str, width: int | None 
         sessions=side(columns.session),
         segments=side(columns.segment),
         outcomes={name: frame[name] for name in columns.outcomes},
+        scale=columns.scale,
         source=source,
         first_row=first_row,
     )
@@ -216,8 +224,9 @@ def _stacked(frame: Frame, layout: Layout, source: str, first_row: int) -> Any:
 
 def _named_vector(wanted: str, kinds: Mapping[str, Kind], columns: Columns, source: str) -> Layout:
     if wanted in kinds:
-        if kinds[wanted] == "other":
-            raise DataError(f"{source}, column {wanted}", got="neither lists nor numbers", want="vectors")
+        if kinds[wanted] in ("bits", "other"):
+            hint = _BINARY if kinds[wanted] == "bits" else ""
+            raise DataError(f"{source}, column {wanted}", got="neither lists nor numbers", want="vectors", hint=hint)
         return Layout((wanted,), kinds[wanted] == "list", columns)
     sides = side_names(columns)
     matched: dict[str, Kind] = {
@@ -264,7 +273,8 @@ def _ordered(names: Sequence[str], kinds: Mapping[str, Kind], source: str) -> tu
 def _no_vectors(kinds: Mapping[str, Kind], groups: Mapping[str, Sequence[str]], source: str) -> DataError:
     want = "one column of lists of numbers, or numeric columns named x0, x1, ..."
     if not groups:
-        return DataError(source, got=f"no numeric columns among {_listed(list(kinds))}", want=want)
+        hint = _BINARY if "bits" in kinds.values() else ""
+        return DataError(source, got=f"no numeric columns among {_listed(list(kinds))}", want=want, hint=hint)
     prefix = max(groups, key=lambda name: len(groups[name]))
     numbers = [name for names in groups.values() for name in names]
     got = f"numeric columns that need not be dimensions: {_listed(numbers)}"
@@ -287,7 +297,9 @@ def _arrow_kind(kind: Any) -> Kind:
     if hasattr(kind, "storage_type"):
         kind = kind.storage_type
     if hasattr(kind, "value_field"):
-        return "list" if _is_number(kind.value_type) else "other"
+        return "list" if _is_number(kind.value_type) else "bits" if types.is_boolean(kind.value_type) else "other"
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return "bits"
     return "number" if _is_number(kind) else "empty" if types.is_null(kind) else "other"
 
 

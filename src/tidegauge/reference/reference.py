@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.basis import DIAGNOSTICS, KNOTS, PROFILES, REACH, Basis, fit_basis, with_thresholds
-from tidegauge.errors import ArtefactError, DataError, MismatchError
-from tidegauge.gate import admit, concat, pick
+from tidegauge.errors import ArtefactError, DataError, MismatchError, UsageError
+from tidegauge.gate import INT8_SCALE, admit, concat, is_unit, pick, rounded_like, truncated
 from tidegauge.numeric.permutation import FEWEST_BLOCKS, blocks, serial_dependence
-from tidegauge.records import Batch
+from tidegauge.records import Batch, Stored
 from tidegauge.reference.calibration import FEWER, FULL, MOST_ROWS, Calibration, calibrate
 from tidegauge.sketch.codec import MOST_BYTES, REFERENCE, UNREADABLE, pack, take, unpack
 from tidegauge.sketch.pieces import with_coarse
@@ -53,10 +53,19 @@ class Reference:
     rows: int
     seed: int
     model_id: str
+    stored: Stored = field(default_factory=Stored)
 
     @classmethod
     def fit(
-        cls, x: Any, *, seed: int = 0, model_id: str = "", samples: bool = True, exchangeable: bool = False
+        cls,
+        x: Any,
+        *,
+        seed: int = 0,
+        model_id: str = "",
+        samples: bool = True,
+        exchangeable: bool = False,
+        truncate: int | None = None,
+        profile: str = "standard",
     ) -> Reference:
         """Fit and freeze a reference.
 
@@ -72,6 +81,10 @@ class Reference:
             False stores no vector and no text; pictures and examples are then missing.
         exchangeable : bool
             True declares that the rows' order means nothing.
+        truncate : int, optional
+            Keep only the first so many dimensions, and make every row unit length again: for Matryoshka models.
+        profile : str
+            How much its sketches keep: ``"standard"``, ``"small"`` or ``"wide"`` (see ``docs/library.md``).
 
         Notes
         -----
@@ -79,7 +92,7 @@ class Reference:
         nothing is judged on the rows that fitted it. Rows that depend on each other (sessions, or blocks where
         successive rows resemble each other) go to one part together.
         """
-        batch = as_batch(x)
+        batch = as_batch(x, truncate)
         if batch.rows < FEWEST_ROWS:
             raise DataError(batch.source, got=f"{batch.rows} rows", want=f"at least {FEWEST_ROWS} rows for a reference")
         batch = in_time_order(batch)
@@ -88,14 +101,15 @@ class Reference:
         fit, rest = _split(units, rng)
         if not len(rest) or _is_constant(batch.x[fit]):
             raise DataError(batch.source, got="rows that are all alike", want="rows that differ")
-        basis = with_thresholds(fit_basis(batch.x[fit], seed), batch.x[rest])
+        basis = with_thresholds(fit_basis(batch.x[fit], seed, profile), batch.x[rest])
         draft = Sketch(basis, "", samples=samples).update(
             basis, replace(pick(batch, rest), rejected=batch.rejected, first_rejected=batch.first_rejected)
         )
         sums = with_coarse(basis, draft.sums)
+        stored = replace(batch.stored, unit=is_unit(batch))
         some, some_units = _some(batch.x[rest], units[rest], rng)
         calibration = calibrate(basis, some, some_units, unit, sums, rng)
-        return cls(basis, draft, calibration, batch.rows, seed, model_id)
+        return cls(basis, draft, calibration, batch.rows, seed, model_id, stored)
 
     @property
     def width(self) -> int:
@@ -110,9 +124,11 @@ class Reference:
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((self.basis.profile, self.seed, self.model_id)).encode())
+        if self.stored != Stored():
+            digest.update(repr(self.stored).encode())
         return digest.hexdigest()
 
-    def sketch(self, x: Any, *, samples: bool = True) -> Sketch:
+    def sketch(self, x: Any, *, samples: bool = True, share: float = 1.0, truncate: int | None = None) -> Sketch:
         """Sketch a set of vectors of any size.
 
         Parameters
@@ -121,19 +137,51 @@ class Reference:
             An iterable is read batch by batch and never held whole.
         samples : bool
             False stores no vector and no text.
+        share : float
+            Work budget in (0, 1]: the share of the rows that are summed, chosen by the hash of the row's id (of its
+            content and position where it has none). All rows are counted. With n rows against a reference of m,
+            every null sd grows by the root of (1 / (share n) + 1 / m) / (1 / n + 1 / m), and nothing is biased.
+        truncate : int, optional
+            Keep only the first so many dimensions, which must be as many as the reference has.
         """
-        sketch = Sketch(self.basis, self.hash, samples=samples)
-        for batch in as_batches(x, width=self.width):
-            if batch.rows and batch.width != self.width:
-                raise MismatchError(
-                    batch.source, got=f"vectors of width {batch.width}", want=f"width {self.width}, as the reference"
-                )
-            sketch.update(self.basis, batch)
+        sketch = self.empty(samples=samples, share=share)
+        for batch in as_batches(x, self.width, truncate, self.stored.scale or INT8_SCALE):
+            sketch.update(self.basis, self._fitting(batch))
         return sketch
 
-    def empty(self, *, samples: bool = True) -> Sketch:
+    def _fitting(self, batch: Batch) -> Batch:
+        """A batch whose vectors were stored and treated as the reference's own, or an error that says what differs."""
+        if not batch.rows:
+            return batch
+        if batch.width != self.width:
+            raise MismatchError(
+                batch.source,
+                got=f"vectors of width {batch.width}",
+                want=f"width {self.width}, as the reference",
+                hint=truncate_hint(batch.width, self.width),
+            )
+        for name, ours, theirs in (
+            ("truncated from width", self.stored.width, batch.stored.width),
+            ("of int8 times", self.stored.scale, batch.stored.scale),
+        ):
+            # Of the reference's own width, a window was made unit length only, whatever it was cut from.
+            if ours and theirs not in (0, ours, self.width):
+                raise MismatchError(
+                    batch.source, got=f"vectors {name} {theirs:.6g}", want=f"{ours:.6g}, as the reference"
+                )
+        # A window that comes truncated need not be of unit length yet, but the reference's rows are.
+        if self.stored.width:
+            return batch if batch.stored.width else truncated(batch, self.width)
+        if self.stored.unit and not self.stored.scale and batch.stored.scale:
+            # Rounding to int8 lengthens every unit vector a little, which the spread of many rows would show.
+            return replace(truncated(batch, self.width), stored=batch.stored)
+        return rounded_like(batch, self.stored.scale)
+
+    def empty(self, *, samples: bool = True, share: float = 1.0) -> Sketch:
         """A sketch of nothing: the identity of ``+``."""
-        return Sketch(self.basis, self.hash, samples=samples)
+        if not 0 < share <= 1:
+            raise UsageError("share", got=f"{share:g}", want="a share of the rows above 0, at most 1")
+        return Sketch(self.basis, self.hash, samples=samples, share=share)
 
     def resolution(self) -> dict[str, float]:
         """How finely this reference can see: what its sketches count, and the errors that follow from it.
@@ -184,13 +232,15 @@ class Reference:
         arrays = {n: a for n, a in self._arrays().items() if not n.startswith("sums.")}
         arrays["base"] = np.frombuffer(self.base.to_bytes(), np.uint8)
         c = self.calibration
-        header = {
+        header: dict[str, Any] = {
             "profile": self.basis.profile,
             "rows": self.rows,
             "seed": self.seed,
             "model_id": self.model_id,
             "calibration": {"rows": c.rows, "unit": c.unit, "units": c.units},
         }
+        if self.stored != Stored():
+            header["stored"] = asdict(self.stored)
         return pack(REFERENCE, arrays, header)
 
     @classmethod
@@ -203,7 +253,9 @@ class Reference:
             base = Sketch.from_bytes(take(arrays, "base", "uint8", (None,)).tobytes(), what)
             if base.shapes() != Sketch(basis, "").shapes() or not base.rows:
                 raise ValueError("base in its shape")
-            return cls(basis, base, calibration, int(header["rows"]), int(header["seed"]), str(header["model_id"]))
+            stored = _stored_from(header.get("stored"), basis.width)
+            numbers = (int(header["rows"]), int(header["seed"]))
+            return cls(basis, base, calibration, *numbers, str(header["model_id"]), stored)
         except UNREADABLE as error:
             raise ArtefactError(what, got=f"a payload without {error}", want="all parts of a reference") from error
 
@@ -259,20 +311,45 @@ def _calibration_from(arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any
     return Calibration(sizes, tables[0], tables[1], rows, str(header["unit"]), units)
 
 
-def as_batches(x: Any, width: int | None = None) -> Iterable[Batch]:
-    """A batch, batches, or anything array-like, as batches."""
+def _stored_from(header: dict[str, Any] | None, width: int) -> Stored:
+    """How the vectors of a payload were stored; ValueError where that cannot be."""
+    if header is None:
+        return Stored()
+    stored = Stored(float(header["scale"]), int(header["width"]), bool(header["unit"]))
+    if not 0 <= stored.scale < float("inf") or (stored.width and stored.width < width):
+        raise ValueError("stored in its range")
+    return stored
+
+
+def as_batches(
+    x: Any, width: int | None = None, truncate: int | None = None, scale: float = INT8_SCALE
+) -> Iterable[Batch]:
+    """A batch, batches, or anything array-like, as batches, truncated where a width for that is given."""
+    if truncate is not None:
+        return (truncated(batch, truncate) for batch in as_batches(x, scale=scale))
     if isinstance(x, Batch):
         return (x,)
     if hasattr(x, "__next__"):
         return x
     if isinstance(x, (list, tuple)) and x and isinstance(x[0], Batch):
         return x
-    return (admit(x, width=width),)
+    return (admit(x, width=width, scale=scale),)
 
 
-def as_batch(x: Any) -> Batch:
+def as_batch(x: Any, truncate: int | None = None) -> Batch:
     """The same, joined."""
-    return x if isinstance(x, Batch) else concat(as_batches(x))
+    return x if isinstance(x, Batch) and truncate is None else concat(as_batches(x, truncate=truncate))
+
+
+def truncate_hint(width: int, wanted: int) -> str:
+    """What to do about vectors that are wider than wanted.
+
+    Examples
+    --------
+    >>> truncate_hint(768, 256)
+    'If they are of one Matryoshka model, say --truncate 256'
+    """
+    return f"If they are of one Matryoshka model, say --truncate {wanted}" if width > wanted else ""
 
 
 def in_time_order(batch: Batch) -> Batch:

@@ -6,13 +6,11 @@ import os
 from pathlib import Path
 
 from tidegauge.records import Comparison
-from tidegauge.report import figures, html, json, text
-from tidegauge.report.files import replace_file
 
 __all__ = ["write_report"]
 
 
-def write_report(c: Comparison, out_dir: str | os.PathLike[str]) -> list[Path]:
+def write_report(c: Comparison, out_dir: str | os.PathLike[str], *, interactive: bool = False) -> list[Path]:
     """Write every form of a comparison's report into a folder.
 
     The same comparison gives the same bytes every time. Each file is put in place whole, so that none is ever
@@ -24,13 +22,24 @@ def write_report(c: Comparison, out_dir: str | os.PathLike[str]) -> list[Path]:
         What to say.
     out_dir : path
         The folder; it is made where it does not exist. Files of the same names are replaced.
+    interactive : bool
+        Whether to write ``explore.html`` as well, which needs the extra ``tidegauge[interactive]``.
 
     Returns
     -------
     list of Path
-        ``report.html``, ``report.json``, ``report.txt``, then SVG and PNG of ``embedding-drift-pca``, ``pc1`` and
-        ``scores``.
+        ``report.html``, ``report.json``, ``report.txt``, ``explore.html`` where asked for, then SVG and PNG of
+        ``embedding-drift-pca``, ``pc1`` and ``scores``.
+
+    Raises
+    ------
+    UsageError
+        Where the interactive page is asked for and Bokeh is not installed.
     """
+    # Here, so that to import one form of a report does not load what all the others stand on.
+    from tidegauge.report import figures, html, json, text
+    from tidegauge.report.files import replace_file
+
     drawn = {
         "embedding-drift-pca": figures.pca_figure(c),
         "pc1": figures.pc1_figure(c),
@@ -42,6 +51,10 @@ def write_report(c: Comparison, out_dir: str | os.PathLike[str]) -> list[Path]:
         "report.json": json.render(c),
         "report.txt": text.render(c),
     }
+    if interactive:
+        from tidegauge.report import explore
+
+        pages["explore.html"] = explore.render(c)
     # A lone surrogate in a person's text has no UTF-8 form.
     files = {name: page.encode("utf-8", "replace") for name, page in pages.items()}
     for name, figure in drawn.items():

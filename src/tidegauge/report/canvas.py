@@ -105,15 +105,15 @@ def svg(drawing: Figure) -> bytes:
     return _render(drawing, "svg", {"Date": None, "Creator": None})
 
 
-def png(drawing: Figure) -> bytes:
-    """Render a figure as PNG at 144 dots per inch, without metadata."""
-    return _render(drawing, "png", {"Software": None})
+def png(drawing: Figure, dots: int = 144) -> bytes:
+    """Render a figure as PNG at so many dots per inch, without metadata."""
+    return _render(drawing, "png", {"Software": None}, dpi=dots)
 
 
-def _render(drawing: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
+def _render(drawing: Figure, kind: str, metadata: dict[str, Any], **more: Any) -> bytes:
     out = io.BytesIO()
     with style():
-        drawing.savefig(out, format=kind, metadata=metadata)
+        drawing.savefig(out, format=kind, metadata=metadata, **more)
     return out.getvalue()
 
 

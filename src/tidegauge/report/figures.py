@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -23,7 +21,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from tidegauge.records import Comparison, FloatArray, NewCluster
-from tidegauge.report import model
+from tidegauge.report import frame, model
 from tidegauge.report.canvas import (
     FAINT,
     GREY,
@@ -50,7 +48,6 @@ _VECTOR_POINTS = 2000
 _CONTOUR_ROWS = 50
 _ELLIPSE_ROWS = 10
 _LABELLED = 8
-_RIM = 0.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +69,6 @@ _AFTER = _Look("after", VERMILLION, "^", "--")
 
 def _side_label(c: Comparison, look: _Look) -> str:
     return drawable(model.side_label(c.before if look is _BEFORE else c.after))
-
-
-def _finite(rows: FloatArray) -> FloatArray:
-    rows = np.asarray(rows, dtype=np.float64).reshape(-1, 2)
-    return rows[np.isfinite(rows).all(axis=1)]
-
-
-def _shown_clusters(c: Comparison) -> list[NewCluster]:
-    finite = [k for k in c.novelty.clusters if all(map(math.isfinite, (*k.position, k.radius)))]
-    return sorted(finite, key=lambda cluster: -cluster.share)
-
-
-def _limits(c: Comparison, axis: int) -> tuple[float, float]:
-    """Axis limits: robust quantiles, widened to hold means and rings, and the ellipses unless outliers own them."""
-    view = c.view
-    sides = (_finite(view.before), _finite(view.after))
-    pieces = [np.quantile(rows[:, axis], (0.004, 0.996)) for rows in sides if len(rows)]
-    bulk = np.concatenate([*pieces, np.zeros(0)])
-    reach = 0.25 * float(np.ptp(bulk)) if len(bulk) else 0.0
-    for mean, cov in ((view.mean_before, view.cov_before), (view.mean_after, view.cov_after)):
-        ellipse = float(mean[axis]) + 2 * math.sqrt(max(float(cov[axis, axis]), 0)) * np.array([-1, 1])
-        pieces += [np.asarray(mean)[axis : axis + 1], np.clip(ellipse, *(_span(bulk) + np.array([-reach, reach])))]
-    pieces += [cluster.position[axis] + cluster.radius * np.array([-1, 1]) for cluster in _shown_clusters(c)]
-    low, high = _span(np.concatenate(pieces))
-    rim = _RIM * (high - low) or 1.0
-    return float(low - rim), float(high + rim)
-
-
-def _span(values: npt.NDArray[np.floating]) -> FloatArray:
-    values = values[np.isfinite(values)]
-    return np.array([values.min(), values.max()]) if len(values) else np.array([-1.0, 1.0])
 
 
 def _scatter(ax: Axes, rows: FloatArray, look: _Look, rasterized: bool) -> None:
@@ -203,13 +169,6 @@ def _is_free(x: float, y: float, taken: Sequence[tuple[float, float]]) -> bool:
     return not any(abs(y - other_y) < 0.04 and abs(x - other_x) < 0.35 for other_x, other_y in taken)
 
 
-def _outside(c: Comparison, x: tuple[float, float], y: tuple[float, float]) -> str:
-    """Say how many of the drawn rows lie beyond the picture's edges."""
-    rows = np.concatenate([_finite(c.view.before), _finite(c.view.after)])
-    beyond = (rows[:, 0] < x[0]) | (rows[:, 0] > x[1]) | (rows[:, 1] < y[0]) | (rows[:, 1] > y[1])
-    return f" {count(int(beyond.sum()))} of {count(len(rows))} drawn rows lie beyond the edges." if beyond.any() else ""
-
-
 def _pca_legend(fig: Figure, c: Comparison, line: bool) -> None:
     def entry(look: _Look) -> Line2D:
         linestyle = look.line if line else ""
@@ -220,7 +179,7 @@ def _pca_legend(fig: Figure, c: Comparison, line: bool) -> None:
         entry(_AFTER),
         key(INK, "mean, before to after", marker=">", linestyle="-", markersize=6),
     ]
-    if _shown_clusters(c):
+    if frame.shown_clusters(c):
         ring = (
             {"marker": "o", "markersize": 11, "markerfacecolor": "none"} if line else {"marker": "s", "markersize": 9}
         )
@@ -263,20 +222,21 @@ def pca_figure(c: Comparison) -> Figure:
     Figure
         8 x 6.6 inches (8 x 4 with one dimension).
     """
+    c = replace(c, view=frame.leading(c.view))
     with style():
-        return _plane(c) if c.view.explained[1] > 0 else _lanes(c)
+        return _lanes(c) if frame.is_line(c) else _plane(c)
 
 
 def _plane(c: Comparison) -> Figure:
     fig = figure(8, 6.6)
     ax = fig.subplots()
-    view, warning, x, y = c.view, model.visible_warning(c), _limits(c, 0), _limits(c, 1)
+    view, warning, x, y = c.view, model.visible_warning(c), frame.limits(c, 0), frame.limits(c, 1)
     if warning:
         y = (y[0], y[1] + 0.09 * (y[1] - y[0]))
     ax.set(xlim=x, ylim=y, ylabel=model.axis_label(2, view.explained[1]))
     sides = (
-        (_BEFORE, _finite(view.before), view.mean_before, view.cov_before),
-        (_AFTER, _finite(view.after), view.mean_after, view.cov_after),
+        (_BEFORE, frame.finite(view.before), view.mean_before, view.cov_before),
+        (_AFTER, frame.finite(view.after), view.mean_after, view.cov_after),
     )
     heavy = sum(len(rows) for _, rows, _, _ in sides) > _VECTOR_POINTS
     for look, rows, mean, cov in sides:
@@ -289,9 +249,9 @@ def _plane(c: Comparison) -> Figure:
         (float(view.mean_before[0]), float(view.mean_before[1])),
         (float(view.mean_after[0]), float(view.mean_after[1])),
     )
-    _rings(ax, _shown_clusters(c), (view.mean_before, view.mean_after))
+    _rings(ax, frame.shown_clusters(c), (view.mean_before, view.mean_after))
     title(ax, model.headline(c), model.matchup(c))
-    caption = "Thick: ellipse of two sd. Thin: the lines that hold a half and nine tenths of the rows." + _outside(
+    caption = "Thick: ellipse of two sd. Thin: the lines that hold a half and nine tenths of the rows." + frame.outside(
         c, x, y
     )
     _below(ax, model.axis_label(1, view.explained[0]), caption, warning)
@@ -303,10 +263,10 @@ def _lanes(c: Comparison) -> Figure:
     """Draw vectors of width 1: a lane for each side, its rows spread over the lane so that they can be told apart."""
     fig = figure(8, 4)
     ax = fig.subplots()
-    x = _limits(c, 0)
+    x = frame.limits(c, 0)
     ax.set(xlim=x, ylim=(-1.1, 1.1))
     ax.set_yticks((0.5, -0.5), ("before", "after"))
-    for cluster in _shown_clusters(c):
+    for cluster in frame.shown_clusters(c):
         middle, half = cluster.position[0], cluster.radius
         ax.axvspan(middle - half, middle + half, facecolor=FAINT, alpha=0.6, edgecolor=INK, linewidth=1.2)
         row = model.cluster_row(cluster)
@@ -321,9 +281,8 @@ def _lanes(c: Comparison) -> Figure:
             fontweight="bold",
             path_effects=_halo(),
         )
-    for look, rows, lane in ((_BEFORE, _finite(c.view.before), 0.5), (_AFTER, _finite(c.view.after), -0.5)):
-        spread = (np.arange(len(rows)) * 0.618034) % 1 - 0.5
-        _scatter(ax, np.column_stack([rows[:, 0], lane + 0.7 * spread]), look, len(rows) > _VECTOR_POINTS // 2)
+    for look, rows, lane in ((_BEFORE, frame.finite(c.view.before), 0.5), (_AFTER, frame.finite(c.view.after), -0.5)):
+        _scatter(ax, frame.lane(rows, lane), look, len(rows) > _VECTOR_POINTS // 2)
     _arrow(ax, (float(c.view.mean_before[0]), 0.5), (float(c.view.mean_after[0]), -0.5))
     title(ax, model.headline(c), model.matchup(c))
     caption = "One dimension only: the rows of each side are spread over a lane so that they can be told apart."
@@ -335,25 +294,14 @@ def _lanes(c: Comparison) -> Figure:
 # ---------------------------------------------------------------- the first component
 
 
-def _shares(counts: FloatArray) -> FloatArray:
-    total = float(np.sum(counts))
-    return np.asarray(counts, dtype=np.float64) / total if total else np.zeros(len(counts))
-
-
-def _median(edges: FloatArray, shares: FloatArray) -> float:
-    """Interpolate the median within its bin; NaN where there are no rows."""
-    below = np.concatenate([[0.0], np.cumsum(shares)])
-    return float(np.interp(0.5, below, edges)) if below[-1] > 0 else math.nan
-
-
 def _histogram(ax: Axes, c: Comparison, look: _Look, label: str, faint: bool = False) -> None:
     edges = np.asarray(c.view.pc1_edges, dtype=np.float64)
-    shares = _shares(c.view.pc1_before if look is _BEFORE else c.view.pc1_after)
+    shares = frame.shares(c.view.pc1_before if look is _BEFORE else c.view.pc1_after)
     colour = GREY if faint else look.colour
     if not faint:
         ax.stairs(shares, edges, fill=True, color=colour, alpha=0.16)
     ax.stairs(shares, edges, color=colour, linestyle=look.line, linewidth=0.9 if faint else 1.8, label=label)
-    median = _median(edges, shares)
+    median = frame.median(edges, shares)
     if math.isfinite(median) and not faint:
         ax.axvline(median, color=colour, linestyle=look.line, linewidth=1.2)
         ax.plot(
@@ -366,7 +314,7 @@ def _pc1_axes(c: Comparison) -> tuple[Figure, Axes]:
     fig = figure(8, 4)
     ax = fig.subplots()
     edges = c.view.pc1_edges
-    peak = max(float(np.max(_shares(counts), initial=0)) for counts in (c.view.pc1_before, c.view.pc1_after))
+    peak = max(float(np.max(frame.shares(counts), initial=0)) for counts in (c.view.pc1_before, c.view.pc1_after))
     ax.set(xlim=(float(edges[0]), float(edges[-1])), ylim=(0, 1.1 * peak or 1.0), ylabel="share of the rows, per bin")
     ax.set_xlabel(model.axis_label(1, c.view.explained[0]))
     tick_format(ax.yaxis, rough_percent)
@@ -465,12 +413,6 @@ def _lollipop(ax: Axes, y: int, row: model.ScoreRow) -> None:
     ax.text(1.02, y, row.z, transform=beside, va="center", ha="left", fontweight="bold" if row.decides else "normal")
 
 
-def _threshold(c: Comparison) -> float:
-    """Return the z that corresponds to the panel's critical p if the null were normal; NaN where there is none."""
-    critical = c.panel.critical
-    return NormalDist().inv_cdf(1 - critical) if 0 < critical < 1 else math.nan
-
-
 def _score_legend(fig: Figure, threshold: float) -> None:
     handles: list[Line2D | Patch] = [
         key(VERMILLION, "on the panel, and past its threshold", marker="D"),
@@ -493,7 +435,7 @@ def scores_figure(c: Comparison) -> Figure:
         8 inches wide, and as high as there are scores.
     """
     rows = model.score_rows(c)
-    threshold = _threshold(c)
+    threshold = frame.threshold(c)
     with style():
         fig = figure(8, 2.4 + 0.3 * len(rows))
         ax = fig.subplots()

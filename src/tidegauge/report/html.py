@@ -18,7 +18,8 @@ def _data_uri(svg: str) -> str:
 
 
 @cache
-def _template(name: Literal["compare.html.j2"]) -> jinja2.Template:
+def template(name: Literal["compare.html.j2", "explore.html.j2", "inline.html.j2"]) -> jinja2.Template:
+    """One of the templates beside this file; whatever it is given is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tidegauge.report"),
         autoescape=True,
@@ -28,6 +29,21 @@ def _template(name: Literal["compare.html.j2"]) -> jinja2.Template:
         keep_trailing_newline=True,
     )
     return environment.get_template(name)
+
+
+TONES: Mapping[model.Tone, str] = {"alert": "#c2410c", "calm": "#15803d", "unknown": "#a16207"}
+
+
+def inline(c: Comparison) -> str:
+    """Render a comparison for a notebook: verdict, drift, the three answers, outcomes and a small picture."""
+    from tidegauge.report import figures
+
+    page = model.page(c)
+    png = figures.png(figures.pca_figure(c), dots=80)
+    uri = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+    picture = {"uri": uri, "alt": page.pictures[0].alt}
+    text = template("inline.html.j2").render(page=page, picture=picture, tone=TONES[page.tone])
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def render(c: Comparison, figures: Mapping[str, str]) -> str:
@@ -51,5 +67,5 @@ def render(c: Comparison, figures: Mapping[str, str]) -> str:
         for picture in page.pictures
         if picture.name in figures
     }
-    text = _template("compare.html.j2").render(page=page, pictures=pictures)
+    text = template("compare.html.j2").render(page=page, pictures=pictures)
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -9,7 +9,7 @@ import json
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -18,6 +18,7 @@ import numpy as np
 
 from tidegauge.errors import ArtefactError
 from tidegauge.records import Comparison
+from tidegauge.report.frame import leading
 
 SCHEMA = "tidegauge.comparison/1"
 
@@ -35,6 +36,8 @@ def _number(value: float) -> float | None:
 
 def _array(values: np.ndarray[Any, Any]) -> Any:
     """Nest an array as lists whose numbers are the shortest that give the same float32."""
+    if values.dtype.kind == "i":
+        return values.tolist()
     with np.errstate(over="ignore"):
         flat = [_number(float(str(value))) for value in values.astype(np.float32).ravel()]
     if values.ndim < 2:
@@ -59,8 +62,11 @@ def _plain(value: Any) -> Any:
 
 
 def to_dict(c: Comparison) -> dict[str, Any]:
-    """Turn a comparison into a dict that ``json`` can write, with ``schema`` and tidegauge's ``version`` first."""
-    return {"schema": SCHEMA, "version": _own_version(), **_plain(c)}
+    """Turn a comparison into a dict that ``json`` can write, with ``schema`` and tidegauge's ``version`` first.
+
+    Of the view's rows only the first 2,000 of each side are kept.
+    """
+    return {"schema": SCHEMA, "version": _own_version(), **_plain(replace(c, view=leading(c.view)))}
 
 
 def render(c: Comparison) -> str:
@@ -108,7 +114,21 @@ def _read_array(value: Any, where: str) -> np.ndarray[Any, Any]:
     return array.reshape(0, 2) if array.size == 0 else array
 
 
+def _read_row_values(hint: Any, value: Any, where: str) -> np.ndarray[Any, Any]:
+    """Read one value per row, of the type that the hint names."""
+    kind = get_args(get_args(hint)[1])[0]
+    try:
+        array = np.asarray(value, dtype=kind)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _refuse(where, value, f"{kind.__name__} numbers") from error
+    if array.ndim != 1:
+        raise _refuse(where, value, "one number per row")
+    return array
+
+
 def _read_scalar(hint: Any, value: Any, where: str) -> Any:
+    if get_origin(hint) is np.ndarray:
+        return _read_row_values(hint, value, where)
     if hint is float and value is None:
         return math.nan
     wanted = (int, float) if hint is float else hint

@@ -31,7 +31,7 @@ from tidegauge.score.spread import spread, spread_panel, spread_pc1
 from tidegauge.score.wasserstein import sliced_wasserstein1, sliced_wasserstein2, wasserstein1_pc1, wasserstein2_pc1
 
 Function = Callable[[Basis, Sums, Sums], Float64]
-Scope = Literal["all dimensions", "PC1", "64 PCs", "cells", "sample"]
+Scope = Literal["all dimensions", "PC1", "components", "cells", "sample"]
 
 
 def above_null(value: float, null_mean: float) -> float:
@@ -126,7 +126,7 @@ _DEFINITIONS = (
         "whitened_energy",
         "whitened sliced energy",
         whitened_energy,
-        "64 PCs",
+        "components",
         ("coarse",),
         above_null,
         "sd",
@@ -137,7 +137,7 @@ _DEFINITIONS = (
         "spread_panel",
         "spread",
         spread_panel,
-        "64 PCs",
+        "components",
         ("mean", "spread"),
         root_per_row,
         "× its null mean",
@@ -293,7 +293,7 @@ _DEFINITIONS = (
         "gaussian_kl",
         "Gaussian KL",
         gaussian_kl,
-        "64 PCs",
+        "components",
         ("mean", "moments"),
         above_null,
         "nats",
@@ -304,7 +304,7 @@ _DEFINITIONS = (
         "frechet",
         "Fréchet distance",
         frechet,
-        "64 PCs",
+        "components",
         ("mean", "moments"),
         square_root,
         "units of the vectors",
@@ -356,7 +356,7 @@ _DEFINITIONS = (
         "hotelling",
         "Hotelling's T²",
         hotelling,
-        "64 PCs",
+        "components",
         ("mean", "moments"),
         root_per_row,
         "× its null mean",

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from tidegauge.basis import Basis, Rows, project
 from tidegauge.errors import ArtefactError, MismatchError
-from tidegauge.gate import pick
+from tidegauge.gate import merge_stored, pick
 from tidegauge.numeric.threads import in_order
-from tidegauge.records import Batch, Side
+from tidegauge.records import Batch, Side, Stored
 from tidegauge.sketch.codec import (
     SKETCH,
     UNREADABLE,
@@ -59,6 +59,8 @@ class Sketch:
         Share of the rows that are summed, in (0, 1].
     seen : int
         Rows that came, summed or not.
+    stored : Stored
+        How the vectors were stored, where that is not how they are measured.
     outcomes : dict of str to float64 array, shape (2, 2 * cells)
         Numerators and denominators of each outcome per cell, ordinary then novel.
     uniform, novel : Sample
@@ -79,6 +81,7 @@ class Sketch:
         self.uniform = Sample.empty(UNIFORM_ROWS if samples else 0, basis.width)
         self.novel = Sample.empty(NOVEL_ROWS if samples else 0, basis.width)
         self.source = ""
+        self.stored = Stored()
 
     @property
     def rows(self) -> int:
@@ -92,6 +95,7 @@ class Sketch:
         self.first_rejected = {**batch.first_rejected, **self.first_rejected}
         if not batch.rows:
             return self
+        self.stored = merge_stored((self.stored, batch.stored))
         if batch.times is not None:
             self._see(float(batch.times.min()), float(batch.times.max()))
         content = content_hash(batch.x)
@@ -169,6 +173,7 @@ class Sketch:
         out.distinct = self.distinct.offer(other.distinct.hashes)
         out.uniform, out.novel = self.uniform.merge(other.uniform), self.novel.merge(other.novel)
         out.source = self.source or other.source
+        out.stored = merge_stored((self.stored, other.stored))
         return out
 
     def shapes(self) -> dict[str, int]:
@@ -199,6 +204,7 @@ class Sketch:
             "first_rejected": self.first_rejected,
             "times": self.times,
             "source": self.source,
+            "stored": [self.stored.scale, self.stored.width],
             "sizes": [self.uniform.size, self.novel.size, self.distinct.size],
         }
         return pack(SKETCH, arrays, header)
@@ -229,6 +235,8 @@ class Sketch:
         out.first_rejected = {str(reason): str(at) for reason, at in header["first_rejected"].items()}
         out.times = None if header["times"] is None else (float(header["times"][0]), float(header["times"][1]))
         out.source = str(header["source"])
+        scale, width_before = header["stored"]
+        out.stored = Stored(float(scale), int(width_before))
         uniform, novel, distinct = (int(s) for s in header["sizes"])
         out.share, out.seen = float(header["share"]), int(header["seen"])
         if not 0 <= out.rows <= out.seen or not 0 < out.share <= 1:

@@ -1,0 +1,1 @@
+"""Other people's drift detectors, each in a process and a virtual environment of its own."""

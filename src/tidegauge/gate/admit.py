@@ -1,0 +1,87 @@
+"""Anything array-like, and the columns beside it, as one batch of rows that can be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegauge.gate.faults import examine, tally
+from tidegauge.gate.place import Place
+from tidegauge.gate.quantised import INT8_SCALE, scale_of
+from tidegauge.gate.sides import Parser, names_of, outcome_of, pick_values, seconds_of, texts_of
+from tidegauge.gate.vectors import convert
+from tidegauge.records import Batch, Stored
+
+
+def admit(
+    x: Any,
+    *,
+    width: int | None = None,
+    ids: Any = None,
+    texts: Any = None,
+    times: Any = None,
+    sessions: Any = None,
+    segments: Any = None,
+    outcomes: Mapping[str, Any] | None = None,
+    scale: float = INT8_SCALE,
+    source: str = "array",
+    first_row: int = 0,
+) -> Batch:
+    """Admit the rows of `x` that can be measured, and set the others aside by reason, side columns in step.
+
+    A row is set aside as ``null`` (no vector, or an empty one), ``width`` (other than `width`, or else than the most
+    common width), ``nan``, ``inf``, ``overflow`` (finite, but it or its squared length is beyond float32) or ``zero``
+    (zero in every dimension).
+
+    Returns a batch of float32 (admitted, d); admitted and rejected rows add up to n. Raises `DataError` where something
+    is no number or no time, or where a side column is not n long.
+
+    Parameters
+    ----------
+    x : array-like of n rows
+        See `as_array`.
+    width : int, optional
+        The width that every row must have.
+    ids, texts, sessions, segments : columns of n values, optional
+        Read as text. A missing text or segment is ``""``; a missing id or session is named after its row.
+    times : column of n values, optional
+        Timestamps, ISO 8601 text, or epoch seconds; without a time zone they are UTC.
+    outcomes : mapping of name to column, optional
+        Each (n,) numbers or booleans, or (n, 2) numerators and denominators; a missing value has denominator 0.
+    scale : float
+        What int8 vectors are multiplied by; vectors of any other type are taken as they are, except that uint8 ones,
+        whose zero is not known, are refused.
+    source, first_row : str and int
+        Where the rows came from, and how many rows of it went before, for messages.
+
+    Examples
+    --------
+    >>> batch = admit([[1.0, 2.0], [0.0, 0.0], [3.0, float("nan")]], ids=["a", "b", "c"], source="queries.csv")
+    >>> batch.x.shape, list(batch.ids), dict(batch.rejected)
+    ((1, 2), ['a'], {'nan': 1, 'zero': 1})
+    >>> batch.first_rejected["nan"]
+    'queries.csv, row 3'
+    """
+    place = Place(source, first_row)
+    rows = convert(x, place)
+    applied = scale_of(rows, scale, place)
+    vectors, codes = examine(rows, width, applied)
+    keep = codes == 0
+    rejected, first = tally(codes, place)
+
+    def side(values: Any, name: str, parse: Parser) -> Any:
+        return None if values is None else parse(pick_values(values, keep, place.part(name)))
+
+    return Batch(
+        x=vectors,
+        ids=side(ids, "ids", names_of),
+        texts=side(texts, "texts", texts_of),
+        times=side(times, "times", seconds_of),
+        sessions=side(sessions, "sessions", names_of),
+        segments=side(segments, "segments", texts_of),
+        outcomes={name: side(values, f"outcome {name}", outcome_of) for name, values in (outcomes or {}).items()},
+        rejected=rejected,
+        first_rejected=first,
+        source=source,
+        stored=Stored(scale=applied),
+    )

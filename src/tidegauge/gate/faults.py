@@ -1,0 +1,92 @@
+"""Which rows can be measured, and why the others cannot."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.gate.arrays import Array
+from tidegauge.gate.place import Place
+from tidegauge.gate.vectors import Rows
+
+REASONS: Final = ("null", "width", "nan", "inf", "overflow", "zero")
+"""Why a row is set aside; a row that has several faults counts for the first of these."""
+
+
+def examine(
+    rows: Array | Rows, width: int | None, scale: float = 0.0
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
+    """The admitted rows as owned float32, times `scale` unless that is 0, and for every row given 0 or 1 + the index of
+    its reason.
+    """
+    codes = np.zeros(len(rows), np.int8)
+    grid = _grid(rows, width, codes)
+    with np.errstate(over="ignore", invalid="ignore"):
+        vectors = grid.astype(np.float32, order="C", copy=False)
+    if scale:
+        vectors = vectors * np.float32(scale)
+    faults = _faults(grid, vectors)
+    if faults is None:
+        return (vectors.copy() if vectors is grid or vectors.base is not None else vectors), codes
+    codes[codes == 0] = faults
+    return vectors[faults == 0], codes
+
+
+def _grid(rows: Array | Rows, width: int | None, codes: npt.NDArray[np.int8]) -> Array:
+    """The rows that are there and have the right width, as one array; the others get their code."""
+    if isinstance(rows, np.ndarray):
+        if rows.shape[1] and width in (None, rows.shape[1]):
+            return np.asarray(rows)
+        codes[:] = _code("width" if rows.shape[1] else "null")
+        return np.empty((0, width or 0), np.float32)
+    lengths = np.fromiter((0 if row is None else len(row) for row in rows), np.int64, len(rows))
+    wanted = width if width is not None else _most_common(lengths)
+    codes[lengths != wanted] = _code("width")
+    codes[lengths == 0] = _code("null")
+    kept = [row for row, code in zip(rows, codes.tolist(), strict=True) if row is not None and not code]
+    return np.stack(kept) if kept else np.empty((0, wanted), np.float32)
+
+
+def _code(reason: str) -> int:
+    return REASONS.index(reason) + 1
+
+
+def _most_common(lengths: npt.NDArray[np.int64]) -> int:
+    """The most common width above zero; of equally common ones, the one that comes first."""
+    values, first, counts = np.unique(lengths[lengths > 0], return_index=True, return_counts=True)
+    return int(values[np.lexsort((first, -counts))[0]]) if len(values) else 0
+
+
+@np.errstate(over="ignore", under="ignore", invalid="ignore")
+def _faults(grid: Array, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8] | None:
+    """A code for each row, or None where all are clean.
+
+    One pass over clean data: a row's sum of squares is positive and finite unless the row is suspect, and only suspect
+    rows are looked at closely.
+    """
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    suspects = np.flatnonzero(~((squares > 0) & (squares < np.inf)))
+    if not len(suspects):
+        return None
+    given, small = grid[suspects], vectors[suspects]
+    infinite = np.isinf(given)
+    found = (
+        ("zero", ~small.any(axis=1)),
+        ("overflow", (np.isinf(small) & ~infinite).any(axis=1)),
+        ("overflow", np.isfinite(small).all(axis=1) & np.isinf(squares[suspects])),
+        ("inf", infinite.any(axis=1)),
+        ("nan", np.isnan(given).any(axis=1)),
+    )
+    faults = np.zeros(len(vectors), np.int8)
+    for reason, rows in found:
+        faults[suspects[rows]] = _code(reason)
+    return faults if faults.any() else None
+
+
+def tally(codes: npt.NDArray[np.int8], place: Place) -> tuple[dict[str, int], dict[str, str]]:
+    """Count codes by reason, and say where the first of each stands."""
+    counts = np.bincount(codes, minlength=len(REASONS) + 1)[1:]
+    rejected = {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count}
+    return rejected, {reason: place.row(int(np.argmax(codes == _code(reason)))) for reason in rejected}

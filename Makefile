@@ -10,6 +10,7 @@ DEV := ./scripts/bootstrap dev
 
 # Many small matrix products: threads of the linear algebra only get into each other's way.
 export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -74,7 +74,7 @@ def _t4(kind: str, rng: np.random.Generator) -> tuple[Float32, Float32]:
 
 def rows(mode: Mode) -> list[Row]:
     """A row for every variant: cost, then power on every setting."""
-    reps, turns = (2, 1) if mode == "quick" else (30, 7)
+    reps, turns = (2, 1) if mode == "quick" else (20, 7)
     variants = (VARIANTS[0], *VARIANTS[-2:]) if mode == "quick" else VARIANTS
     settings = dict(list(SETTINGS.items())[:1]) if mode == "quick" else SETTINGS
     cost = _costs(variants, turns)

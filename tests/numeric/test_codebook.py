@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.laws.registry import BASES, instance
-from tidegauge.numeric.codebook import fine_cells, fit_cells, squared_distances, squared_distances64, ward_levels
+from tidegauge.numeric.codebook import (
+    fine_cells,
+    fit_cells,
+    seeds,
+    squared_distances,
+    squared_distances64,
+    ward_levels,
+)
 
 
 @pytest.mark.parametrize(("rows", "centres", "width"), [(7, 3, 2), (50, 20, 96), (1, 1, 1), (0, 4, 3)])
@@ -136,3 +143,17 @@ def test_a_cells_centre_is_the_weighted_mean_of_its_fine_ones(name: str) -> None
         for cell in np.unique(level):
             mean = np.average(fine[level == cell], axis=0, weights=mass[level == cell])
             np.testing.assert_allclose(basis.centres[cell], mean, rtol=1e-4, atol=1e-4 * np.sqrt(basis.variance))
+
+
+@pytest.mark.parametrize(("rows", "count", "width"), [(40, 5, 3), (300, 96, 24), (200, 1, 2), (30, 30, 8)])
+def test_seeds_are_those_of_the_library(rows: int, count: int, width: int) -> None:
+    from sklearn.cluster import kmeans_plusplus
+
+    x = np.random.default_rng(rows).standard_normal((rows, width)).astype(np.float32)
+    for seed in range(4):
+        truth = kmeans_plusplus(x.astype(np.float64), count, random_state=seed)[1]
+        np.testing.assert_array_equal(seeds(x, count, seed), truth)
+
+
+def test_seeds_of_rows_that_are_all_alike() -> None:
+    assert len(seeds(np.ones((20, 3), np.float32), 4, 0)) == 4

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from tidegauge.records import Score
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.int64]
 
 FEWEST = 50
@@ -20,7 +22,7 @@ KL_ROWS = 1000
 KL_DRAWS = 49
 
 
-def auc(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def auc(scores: Float64, positive: Bool) -> tuple[float, float]:
     """Area under the ROC curve and its standard error (Hanley and McNeil, 1982), ties counted half.
 
     Examples
@@ -82,33 +84,58 @@ def knn_kl(before: Float32, after: Float32, seed: int) -> Score:
     rng = np.random.default_rng([seed, 4])
     sides = [s[np.sort(rng.permutation(len(s))[:KL_ROWS]), :KL_COMPONENTS].astype(np.float64) for s in (before, after)]
     x = np.concatenate(sides)
-    order, distance = _sorted_neighbours(x)
+    distance = _distances(x)
+    order, near = _nearest(distance, min(len(s) for s in sides))
     positive = np.arange(len(x)) >= len(sides[0])
-    value, error = _kl(order, distance, positive, x.shape[1])
-    null = np.array([_kl(order, distance, rng.permutation(positive), x.shape[1])[0] for _ in range(KL_DRAWS)])
+    value, error = _kl(*_ranked(distance, order, near, positive), positive, x.shape[1])
+    labels = [rng.permutation(positive) for _ in range(KL_DRAWS)]
+    null = np.array([_kl(*_ranked(distance, order, near, each), each, x.shape[1])[0] for each in labels])
     return _score("knn_kl", label, meaning, value, float(null.mean()), float(null.std(ddof=1)), "nats", 1.96 * error)
 
 
-def _sorted_neighbours(x: npt.NDArray[np.float64]) -> tuple[Int, npt.NDArray[np.float64]]:
+def _distances(x: Float64) -> Float64:
+    """Distances of all rows from each other, (n, n); a row is infinitely far from itself."""
     squares = (x**2).sum(1)
     distance = np.sqrt(np.maximum(squares[:, None] + squares - 2 * x @ x.T, 0))
     np.fill_diagonal(distance, np.inf)
-    order = distance.argsort(axis=1)
-    return order, np.take_along_axis(distance, order, axis=1)
+    return distance
 
 
-def _kl(order: Int, distance: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_], k: int) -> tuple[float, float]:
+def _nearest(distance: Float64, fewer: int) -> tuple[Int, Float64]:
+    """The nearest rows of each and their distances, rising, (n, k): as many as hold enough of either side under
+    almost any labels, where the smaller side has ``fewer`` rows.
+    """
+    n = len(distance)
+    k = min(n, int(4 * NEIGHBOURS * n / fewer) + 40)
+    order = np.argpartition(distance, k - 1, axis=1)[:, :k]
+    near = np.take_along_axis(distance, order, 1)
+    rising = near.argsort(axis=1)
+    return np.take_along_axis(order, rising, 1), np.take_along_axis(near, rising, 1)
+
+
+def _ranked(distance: Float64, order: Int, near: Float64, positive: Bool) -> tuple[Float64, Float64]:
+    """Distance of each labelled row to the NEIGHBOURS-th one of its own side, and of the other."""
+    rows = np.flatnonzero(positive)
+    same, found = positive[order[rows]], []
+    for side, mask in ((positive, same), (~positive, ~same)):
+        enough = np.cumsum(mask, axis=1) >= NEIGHBOURS
+        ranked = np.take_along_axis(near[rows], enough.argmax(1)[:, None], 1)[:, 0]
+        lost = np.flatnonzero(~enough[:, -1])  # surrounded by the one side alone: looked up among all rows
+        if len(lost):
+            among = distance[np.ix_(rows[lost], np.flatnonzero(side))]
+            ranked[lost] = np.partition(among, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1]
+        found.append(ranked)
+    return found[0], found[1]
+
+
+def _kl(own: Float64, other: Float64, positive: Bool, k: int) -> tuple[float, float]:
     """Estimate and standard error: mean over window rows of k log(distance to the reference / distance to the
     window).
     """
-    rows = np.flatnonzero(positive)
-    same = positive[order[rows]]
-    own = np.take_along_axis(distance[rows], (np.cumsum(same, axis=1) >= NEIGHBOURS).argmax(1)[:, None], 1)[:, 0]
-    other = np.take_along_axis(distance[rows], (np.cumsum(~same, axis=1) >= NEIGHBOURS).argmax(1)[:, None], 1)[:, 0]
-    tiny = 1e-12 * max(float(distance[:, 0].max()), 1e-300)
+    tiny = 1e-12 * max(float(np.concatenate([own, other]).max()), 1e-300)
     logs = k * np.log(np.maximum(other, tiny) / np.maximum(own, tiny))
-    m = len(positive) - len(rows)
-    return float(logs.mean() + np.log(m / (len(rows) - 1))), float(logs.std(ddof=1) / np.sqrt(len(rows)))
+    n = int(positive.sum())
+    return float(logs.mean() + np.log((len(positive) - n) / (n - 1))), float(logs.std(ddof=1) / np.sqrt(n))
 
 
 def _score(

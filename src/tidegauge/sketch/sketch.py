@@ -98,14 +98,14 @@ class Sketch:
         self.stored = merge_stored((self.stored, batch.stored))
         if batch.times is not None:
             self._see(float(batch.times.min()), float(batch.times.max()))
-        content = content_hash(batch.x)
+        content = np.concatenate(list(in_order(content_hash, [batch.x[span] for span in _spans(batch.rows)])))
         self.distinct = self.distinct.offer(content)
         keys, first = row_hash(batch, self.seen, content), self.seen
         self.seen += batch.rows
         worked = np.flatnonzero(unit_interval(keys) < self.share)
         if len(worked) < batch.rows:
             batch, keys = pick(batch, worked), keys[worked]
-        spans = [slice(i, i + CHUNK) for i in range(0, batch.rows, CHUNK)]
+        spans = _spans(batch.rows)
         summed = in_order(partial(_summed, basis), [batch.x[span] for span in spans])
         for span, (rows, sums) in zip(spans, summed, strict=True):
             for name, values in sums.items():
@@ -248,6 +248,10 @@ class Sketch:
             raise ValueError("distinct in its number")
         out.distinct = Distinct(take(arrays, "distinct", "uint64", (len(arrays["distinct"]),)), distinct)
         return out
+
+
+def _spans(rows: int) -> list[slice]:
+    return [slice(i, i + CHUNK) for i in range(0, rows, CHUNK)]
 
 
 def _summed(basis: Basis, x: Float32) -> tuple[Rows, dict[str, Float64]]:

@@ -60,7 +60,6 @@ VARIANTS = (
 SETTINGS = {
     "T3 s = 0.7": lambda rng: (data.four_gaussians(500, rng), data.four_gaussians(500, rng, 0.7)),
     "T4 new cluster 1 %": lambda rng: _t4("new cluster 1 %", rng),
-    "T4 mix shift": lambda rng: _t4("mix shift", rng),
     "T4 rotation": lambda rng: _t4("rotation", rng),
     "T8 new domain 5 %": lambda rng: data.query_window("new domain", 5, rng),
     "T8 out-of-scope 5 %": lambda rng: data.query_window("out-of-scope", 5, rng),

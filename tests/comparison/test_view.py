@@ -71,5 +71,6 @@ def test_frozen_door_names_clusters_too() -> None:
     view = compare(reference, reference.sketch(product.week(8))).view
     assert len(view.after_clusters) == len(view.after) > 100
     assert view.clusters[0] == "new cluster 1"
+    assert set(view.after_outcomes) == set(product.week(8).outcomes)
     empty = compare(reference, reference.sketch(product.week(8), samples=False)).view
     assert empty.after_clusters.shape == (0,)

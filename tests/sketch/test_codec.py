@@ -156,7 +156,7 @@ def names_of(kind: str) -> list[str]:
         *("count", "mean", "features", "moments", "slices", "tails", "diagnostics", "cells", "distances", "novelty"),
         "spread",
     ]
-    samples = [f"{s}.{part}" for s in ("uniform", "novel") for part in ("keys", "x", "ids", "texts")]
+    samples = [f"{s}.{part}" for s in ("uniform", "novel") for part in ("keys", "x", "ids", "texts", "outcomes")]
     basis = [
         *("centre", "axes", "deviations", "variance", "weights", "feature_mean", "feature_covariance", "directions"),
         *("direction_deviations", "centres", "ancestors", "near_knots", "diagnostic_edges", "anchor"),

@@ -326,7 +326,8 @@ def _cell_totals(basis: Basis, sketch: Sketch) -> dict[str, tuple[float, float, 
 
 
 def _shown_sample(basis: Basis, sample: Sample) -> Shown:
-    return Shown(sample_rows(basis, sample), sample.ids, sample.texts, np.arange(len(sample.x)))
+    outcomes = {name: rates(values) for name, values in sample.outcomes.items()}
+    return Shown(sample_rows(basis, sample), sample.ids, sample.texts, np.arange(len(sample.x)), outcomes)
 
 
 def _frozen_notes(reference: Reference, sketch: Sketch) -> tuple[str, ...]:

@@ -186,8 +186,6 @@ def _shown(c: Comparison, data: dict[str, Any], cuts: tuple[int, int]) -> str:
             if cuts[1]
             else "To keep this page small, it has no texts."
         )
-    if c.door == "frozen reference" and c.outcomes and not data["outcomes"]:
-        parts.append("Outcomes of single rows are not kept in a sketch, so that the map cannot be coloured by them.")
     return " ".join(parts)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,20 +107,23 @@ def array_to_texts(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.str_]:
     return np.asarray(values, np.str_)
 
 
-def sample_arrays(name: str, sample: Sample) -> Arrays:
-    """A sample as named arrays."""
+def sample_arrays(name: str, sample: Sample, outcomes: Sequence[str]) -> Arrays:
+    """A sample as named arrays; ``outcomes`` of these names, in this order."""
+    values = [sample.outcome(each) for each in outcomes]
     texts = {f"{name}.ids": texts_to_array(sample.ids), f"{name}.texts": texts_to_array(sample.texts)}
-    return {f"{name}.keys": sample.keys, f"{name}.x": sample.x, **texts}
+    told = {f"{name}.outcomes": np.stack(values)} if values else {}
+    return {f"{name}.keys": sample.keys, f"{name}.x": sample.x, **texts, **told}
 
 
-def sample_from(name: str, size: int, width: int, arrays: Arrays) -> Sample:
+def sample_from(name: str, size: int, width: int, arrays: Arrays, outcomes: Sequence[str]) -> Sample:
     """Reverse ``sample_arrays``."""
     ids, texts = (array_to_texts(take(arrays, f"{name}.{part}", "uint8", (None,))) for part in ("ids", "texts"))
     k = len(ids)
     if len(texts) != k or k > size:
         raise ValueError(f"{name}.ids in their number")
     keys, x = take(arrays, f"{name}.keys", "float64", (k,)), take(arrays, f"{name}.x", "float16", (k, width))
-    return Sample(size, keys, x, ids, texts)
+    told = take(arrays, f"{name}.outcomes", "float64", (len(outcomes), k, 2)) if outcomes else ()
+    return Sample(size, keys, x, ids, texts, dict(zip(outcomes, told, strict=True)))
 
 
 def counts_to_array(values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,8 @@ UInt = npt.NDArray[np.uint64]
 class Sample:
     """The ``size`` rows of smallest key among all that were offered.
 
-    ``keys`` float64 (k,) rising; ``x`` float16 (k, d) in the basis's own scale; ``ids`` and ``texts`` of str (k,).
+    ``keys`` float64 (k,) rising; ``x`` float16 (k, d) in the basis's own scale; ``ids`` and ``texts`` of str (k,);
+    ``outcomes`` by name, numerator and denominator of each row, float64 (k, 2).
     """
 
     size: int
@@ -28,6 +30,7 @@ class Sample:
     x: Float16
     ids: StrArray
     texts: StrArray
+    outcomes: Mapping[str, Float64] = field(default_factory=dict[str, Float64])
 
     @classmethod
     def empty(cls, size: int, width: int) -> Sample:
@@ -41,25 +44,39 @@ class Sample:
         enter = np.flatnonzero(keys < bar)
         return enter if len(enter) <= self.size else enter[np.argpartition(keys[enter], self.size - 1)[: self.size]]
 
-    def offer(self, keys: Float64, x: Float32, ids: StrArray, texts: StrArray) -> Sample:
+    def offer(
+        self,
+        keys: Float64,
+        x: Float32,
+        ids: StrArray,
+        texts: StrArray,
+        outcomes: Mapping[str, Float64] | None = None,
+    ) -> Sample:
         """The sample after these rows, in the basis's own scale."""
         if not self.size or not len(keys):
             return self
         half = np.clip(x, -6e4, 6e4).astype(np.float16)
-        return self.merge(Sample(self.size, keys, half, np.asarray(ids, np.str_), np.asarray(texts, np.str_)))
+        as_text = (np.asarray(ids, np.str_), np.asarray(texts, np.str_))
+        return self.merge(Sample(self.size, keys, half, *as_text, outcomes or {}))
 
     def merge(self, other: Sample) -> Sample:
         """Union, less repeated keys (the same row offered twice), cut to the smallest ``size``."""
         keys = np.concatenate([self.keys, other.keys])
         _, first = np.unique(keys, return_index=True)
         keep = first[: self.size]
+        outcomes = dict.fromkeys([*self.outcomes, *other.outcomes])
         return Sample(
             self.size,
             keys[keep],
             np.concatenate([self.x, other.x])[keep],
             _joined(self.ids, other.ids)[keep],
             _joined(self.texts, other.texts)[keep],
+            {name: np.concatenate([self.outcome(name), other.outcome(name)])[keep] for name in outcomes},
         )
+
+    def outcome(self, name: str) -> Float64:
+        """Numerator and denominator of each row, (k, 2); zeros where the row has none of this name."""
+        return self.outcomes.get(name, np.zeros((len(self.keys), 2)))
 
 
 def _joined(a: StrArray, b: StrArray) -> npt.NDArray[np.str_]:

@@ -132,7 +132,9 @@ class Sketch:
             enter = sample.entering(order)
             ids = [f"row {i + 1}" for i in place[enter]] if batch.ids is None else batch.ids[enter]
             texts = np.full(len(enter), "", np.str_) if batch.texts is None else batch.texts[enter]
-            return sample.offer(order[enter], rows.centred[enter] / np.float32(scale_of(basis)), np.asarray(ids), texts)
+            x = rows.centred[enter] / np.float32(scale_of(basis))
+            outcomes = {name: values[enter] for name, values in batch.outcomes.items()}
+            return sample.offer(order[enter], x, np.asarray(ids), texts, outcomes)
 
         weight = 1 / np.maximum(1 - np.round(rows.tail, 3), 1e-3)  # rounded: the keys do not depend on the batching
         self.uniform = offered(self.uniform, unit_interval(keys))
@@ -192,7 +194,8 @@ class Sketch:
         """Bytes that ``Sketch.from_bytes`` reads back; equal sketches give equal bytes."""
         arrays: Arrays = {f"sums.{name}": counts_to_array(values) for name, values in self.sums.items()}
         arrays |= {f"outcome.{i}": self.outcomes[name] for i, name in enumerate(sorted(self.outcomes))}
-        arrays |= sample_arrays("uniform", self.uniform) | sample_arrays("novel", self.novel)
+        names = sorted(self.outcomes)
+        arrays |= sample_arrays("uniform", self.uniform, names) | sample_arrays("novel", self.novel, names)
         arrays["distinct"] = self.distinct.hashes
         header = {
             "reference": self.reference,
@@ -242,8 +245,9 @@ class Sketch:
         if not 0 <= out.rows <= out.seen or not 0 < out.share <= 1:
             raise ValueError("sums.count in its range")
         width = len(out.sums["mean"]) - 1
-        out.uniform = sample_from("uniform", uniform, width, arrays)
-        out.novel = sample_from("novel", novel, width, arrays)
+        names = sorted(out.outcomes)
+        out.uniform = sample_from("uniform", uniform, width, arrays, names)
+        out.novel = sample_from("novel", novel, width, arrays, names)
         if not len(arrays["distinct"]) <= distinct:
             raise ValueError("distinct in its number")
         out.distinct = Distinct(take(arrays, "distinct", "uint64", (len(arrays["distinct"]),)), distinct)

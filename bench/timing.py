@@ -7,6 +7,9 @@ from collections.abc import Callable
 from statistics import median
 
 
+PAUSE = 0.15
+
+
 def ratio(ours: Callable[[], object], other: Callable[[], object], turns: int) -> tuple[float, float, float]:
     """Median over turns of ours / other, after one turn that is not counted; and the median seconds of each."""
     pairs = []
@@ -18,6 +21,7 @@ def ratio(ours: Callable[[], object], other: Callable[[], object], turns: int) -
 
 
 def seconds(work: Callable[[], object]) -> float:
+    time.sleep(PAUSE)  # threads of the linear algebra spin for a while after their last product
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-
 PAUSE = 0.15
 
 

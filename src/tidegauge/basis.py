@@ -123,6 +123,16 @@ class Basis:
         return np.concatenate(parts, axis=1)
 
     @cached_property
+    def deviations_of_projections(self) -> Float32:
+        """Of the components, then of the random directions, shape (k + s,)."""
+        return np.concatenate([self.deviations, self.direction_deviations]).astype(np.float32)
+
+    @cached_property
+    def squared_lengths(self) -> Float32:
+        """Of the centres of all cells, shape (c,)."""
+        return np.einsum("ij,ij->i", self.centres, self.centres)
+
+    @cached_property
     def feature_spectrum(self) -> tuple[float, float, float]:
         """Sum, sum of squares and largest of the eigenvalues of the features' covariance."""
         covariance = self.feature_covariance
@@ -194,9 +204,8 @@ def project(basis: Basis, x: Float32) -> Rows:
     k, r, c = basis.axes.shape[1], basis.weights.shape[1], len(basis.centres)
     straight, phase, central, along = np.split(y @ basis.factors, np.cumsum([basis.projected, r, c]), axis=1)
     inside = np.einsum("ij,ij->i", straight[:, :k], straight[:, :k])
-    projections = straight / np.concatenate([basis.deviations, basis.direction_deviations]).astype(np.float32)
-    lengths = np.einsum("ij,ij->i", basis.centres, basis.centres)
-    fine = basis.ancestors.shape[1]
+    projections = straight / basis.deviations_of_projections
+    lengths, fine = basis.squared_lengths, basis.ancestors.shape[1]
     leaf = (lengths[c - fine :] / 2 - central[:, c - fine :]).argmin(1)
     cells = basis.ancestors.T[leaf]
     apart = lengths[cells] - 2 * np.take_along_axis(central, cells, 1)
@@ -209,6 +218,11 @@ def project(basis: Basis, x: Float32) -> Rows:
     cosine = product / np.maximum(norm * length, np.float32(1e-30))
     diagnostics: Float32 = np.stack([norm, outside, near, cosine], axis=1).astype(np.float32, copy=False)
     return Rows(y, square, projections[:, :k], projections, phase, cells, distances, near, tail, diagnostics)
+
+
+def nearest_cell(basis: Basis, x: Float32) -> Int:
+    """The fine cell of each row, numbered from 0 among the fine ones, int64 (n,)."""
+    return squared_distances(x - basis.centre, basis.centres[basis.fine]).argmin(1)
 
 
 def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,11 +34,8 @@ LIGHT = "--blink-settings=preferredColorScheme=1"
 
 
 @pytest.fixture(scope="module")
-def browser() -> str:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        pytest.fail("no Chromium found; 'make test-services' installs Debian's where it can")
-    return found
+def browser(chromium_path: str) -> str:
+    return chromium_path
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.basis import nearest_cell
 from tidegauge.comparison.evidence import Evidence, Shown
 from tidegauge.comparison.regions import members, new_cells, newcomers
 from tidegauge.numeric.codebook import squared_distances
@@ -114,7 +115,7 @@ def new_groups(e: Evidence, alpha: float, seed: int) -> tuple[Group, ...]:
 
 def _coarse_cell(e: Evidence, x: Float32) -> Int:
     """The cell of each row on a level of about 16, (n,)."""
-    leaf = squared_distances(x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1)
+    leaf = nearest_cell(e.basis, x)
     return e.basis.ancestors[min(HOME_LEVEL, len(e.basis.ancestors) - 1)][leaf]
 
 
@@ -138,7 +139,7 @@ def common_shift(e: Evidence, before: Float32, after: Float32) -> Float32:
     A shift of everything would make every group look new; a new group moves few cells, and leaves the median alone.
     The cells are those of the finest level, of at most about 64, of which most hold enough rows of both sides.
     """
-    leaves = [squared_distances(x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1) for x in (before, after)]
+    leaves = [nearest_cell(e.basis, x) for x in (before, after)]
     for level in e.basis.ancestors[min(LEVEL, len(e.basis.ancestors) - 1) :: -1]:
         sides = []
         for x, leaf in zip((before, after), leaves, strict=True):

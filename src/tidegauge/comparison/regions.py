@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.basis import Basis
+from tidegauge.basis import Basis, nearest_cell
 from tidegauge.comparison.evidence import Evidence, Shown
 from tidegauge.numeric.codebook import squared_distances
 from tidegauge.records import Example, Region
@@ -131,7 +131,7 @@ def members(e: Evidence, shown: Shown, cell: int) -> npt.NDArray[np.int64]:
     """Which of the shown rows lie in a cell."""
     if not len(shown.x):
         return np.empty(0, np.int64)
-    leaf = squared_distances(shown.x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1)
+    leaf = nearest_cell(e.basis, shown.x)
     return np.flatnonzero((e.basis.ancestors[:, leaf] == cell).any(0))
 
 

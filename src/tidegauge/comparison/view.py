@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.basis import REACH
+from tidegauge.basis import REACH, nearest_cell
 from tidegauge.comparison.clusters import Group
 from tidegauge.comparison.evidence import Evidence, Shown
 from tidegauge.comparison.regions import LEVEL, cell_name
-from tidegauge.numeric.codebook import squared_distances
 from tidegauge.records import Region, View
 from tidegauge.score.parts import Float64, average, rows, total_variance
 
@@ -113,7 +112,7 @@ def _owners(
     e: Evidence, shown: Shown, owner: npt.NDArray[np.int64], groups: list[npt.NDArray[np.int64]]
 ) -> npt.NDArray[np.int64]:
     """The cell that names each row, (n,), or -1 - i for the i-th new cluster."""
-    leaf = squared_distances(shown.x - e.basis.centre, e.basis.centres[e.basis.fine]).argmin(1)
+    leaf = nearest_cell(e.basis, shown.x)
     found = owner[leaf]
     for i in reversed(range(len(groups))):
         found[groups[i]] = -1 - i

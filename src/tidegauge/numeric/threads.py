@@ -23,7 +23,7 @@ def _linear_algebra() -> Any:
 
 def threads() -> int:
     """Threads that the linear algebra may use, as ``OPENBLAS_NUM_THREADS`` or its like say; at most 8."""
-    return max(1, min(MOST_THREADS, *(library["num_threads"] for library in _linear_algebra().info()), MOST_THREADS))
+    return max(1, min([MOST_THREADS, *(library["num_threads"] for library in _linear_algebra().info())]))
 
 
 def in_order(work: Callable[[Item], Answer], items: Sequence[Item]) -> Iterator[Answer]:

@@ -111,7 +111,8 @@ class Sketch:
             for name, values in sums.items():
                 self.sums[name] += values
             part = pick(batch, span)
-            self._sum_outcomes(rows, part.outcomes)
+            if part.outcomes:
+                self._sum_outcomes(rows, part.outcomes)
             if self.uniform.size:
                 self._draw(basis, rows, part, keys[span], first + worked[span])
         return self

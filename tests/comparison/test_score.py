@@ -58,3 +58,16 @@ def test_a_sketch_of_another_reference_or_of_nothing_is_refused() -> None:
             use(small(), small(1).sketch(normal(100, 4, 1)))
         with pytest.raises(DataError, match="got no rows"):
             use(small(), small().empty())
+
+
+def test_rows_where_a_sketch_belongs_are_refused_in_words() -> None:
+    x = normal(100, 4, 1)
+    with pytest.raises(UsageError, match=r"score: got ndarray, want a Sketch\. reference\.sketch"):
+        score(small(), x)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="score: got ndarray, want a Reference"):
+        score(x, small().sketch(x))  # type: ignore[arg-type]
+
+
+def test_a_sketch_is_not_truncated_silently() -> None:
+    with pytest.raises(UsageError, match="a sketch cannot be truncated any more"):
+        compare(small(), small().sketch(normal(100, 4, 1)), truncate=3)

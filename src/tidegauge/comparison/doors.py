@@ -94,6 +94,8 @@ def compare(
         if exchangeable or seed not in (0, before.seed) or profile not in ("standard", before.basis.profile):
             told = "seed, exchangeable or profile"
             raise UsageError("compare", got=told, want="none of them: a reference was fitted with its own")
+        if isinstance(after, Sketch) and truncate is not None:
+            raise UsageError("truncate", got="a sketch", want="rows: a sketch cannot be truncated any more")
         window = after if isinstance(after, Sketch) else before.sketch(after, truncate=truncate)
         return conclude(_frozen_evidence(before, _made_under(before, window)), Settings(alpha, min_effect, before.seed))
     settings = Settings(alpha, min_effect, seed, exchangeable)
@@ -135,8 +137,16 @@ def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effe
     >>> scores.rows, len(scores.scores), sorted(scores.panel.members)[:2]
     (200, 30, ['mass_scan', 'mmd'])
     """
+    _check_is(Reference, reference)
+    _check_is(Sketch, sketch)
     evidence = _frozen_evidence(reference, _made_under(reference, sketch))
     return measure(evidence, Settings(alpha, min_effect, reference.seed))
+
+
+def _check_is(kind: type, given: object) -> None:
+    if not isinstance(given, kind):
+        hint = "reference.sketch(x) makes a sketch of rows; compare takes rows as they are"
+        raise UsageError("score", got=type(given).__name__, want=f"a {kind.__name__}", hint=hint)
 
 
 def _made_under(reference: Reference, sketch: Sketch) -> Sketch:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
-from tidegauge.records import Batch
+from tidegauge.records import (
+    Baseline,
+    Batch,
+    Event,
+    FollowedCluster,
+    Landed,
+    Landing,
+    Part,
+    Position,
+    StoredPart,
+    StreamKind,
+    StreamState,
+    Window,
+)
 
 
 class Reader(Protocol):
@@ -20,4 +35,183 @@ class Reader(Protocol):
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield gated batches of at most ``size`` rows, in the source's own order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """A batch that a source gave, with an ``id`` that is the same whenever the same rows are given again, and the
+    ``position`` that is to be kept once it has landed.
+    """
+
+    id: str
+    batch: Batch
+    position: Position
+
+
+class Feed(Protocol):
+    """A source that grows. ``deliveries`` yields what came after the positions kept so far, and ends when there is
+    nothing more for now; it may be called again.
+    """
+
+    source: str
+
+    def deliveries(self, kept: Sequence[Position], size: int) -> Iterator[Delivery]:
+        """Yield batches of at most ``size`` rows, in order."""
+        ...
+
+    def faults(self) -> tuple[str, ...]:
+        """Return, once each, what went wrong with parts of the source since the last call, in a person's words."""
+        ...
+
+
+class Clock(Protocol):
+    """What time it is, in seconds since 1970-01-01 UTC."""
+
+    def __call__(self) -> float:
+        """Return the time."""
+        ...
+
+
+class Store(Protocol):
+    """Records and opaque bytes, kept. Every method is one transaction."""
+
+    def register(self, stream: str, kind: StreamKind) -> StreamState:
+        """Return the state of a stream, which is made where it is not there yet."""
+        ...
+
+    def state(self, stream: str) -> StreamState:
+        """Return the state of a stream; ``UsageError`` names those that there are."""
+        ...
+
+    def streams(self) -> tuple[StreamState, ...]:
+        """Return the state of every stream, by name."""
+        ...
+
+    def land(self, landing: Landing) -> Landed:
+        """Keep a landing whole: ``landed``; ``repeated`` where its batch is there; ``stale`` where the state moved."""
+        ...
+
+    def leading(self, stream: str) -> AbstractContextManager[Desk | None]:
+        """Hold what only one may do for a stream at a time, in one transaction; None where another holds it."""
+        ...
+
+    def reference(self, reference: str) -> bytes:
+        """Return the bytes of a reference by its hash."""
+        ...
+
+    def baselines(self, stream: str) -> tuple[Baseline, ...]:
+        """Return the references that were in force, oldest first."""
+        ...
+
+    def positions(self, stream: str) -> tuple[Position, ...]:
+        """Return how far each source was read."""
+        ...
+
+    def parts(self, stream: str) -> tuple[StoredPart, ...]:
+        """Return the parts of panes that are still open."""
+        ...
+
+    def windows(
+        self,
+        stream: str,
+        *,
+        length: int | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        segment: str | None = None,
+        newest: int | None = None,
+    ) -> tuple[Window, ...]:
+        """Return closed windows by start: those that begin at ``since`` or later and end at ``until`` or earlier."""
+        ...
+
+    def sketches(
+        self, stream: str, *, reference: str, length: int, since: int | None = None, until: int | None = None
+    ) -> tuple[Part, ...]:
+        """Return the bytes of closed windows, of all segments."""
+        ...
+
+    def events(self, stream: str, *, since: float | None = None, newest: int | None = None) -> tuple[Event, ...]:
+        """Return what happened, oldest first."""
+        ...
+
+    def clusters(self, stream: str, *, reference: str | None = None) -> tuple[FollowedCluster, ...]:
+        """Return the clusters that were followed, oldest first."""
+        ...
+
+    def size(self) -> int:
+        """Return the bytes that the store takes."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store."""
+        ...
+
+
+class Desk(Protocol):
+    """What only the leader of a stream does, all in one transaction, which is undone where an error passes."""
+
+    @property
+    def state(self) -> StreamState:
+        """The stream as this transaction sees it."""
+        ...
+
+    def parts(self, until: int | None = None) -> tuple[StoredPart, ...]:
+        """Return parts of panes that end at ``until`` or earlier, or all."""
+        ...
+
+    def drop(self, parts: Sequence[int]) -> None:
+        """Forget these parts: they were merged, or are of no use."""
+        ...
+
+    def put(self, part: Part) -> None:
+        """Add a part, such as the sum of those dropped."""
+        ...
+
+    def keep(self, window: Window, data: bytes | None) -> None:
+        """Keep a closed window, in place of one of the same key; ``data`` is None for the sum of segments."""
+        ...
+
+    def windows(self, *, length: int, since: int, until: int) -> tuple[Window, ...]:
+        """Return closed windows under the reference in force."""
+        ...
+
+    def sketches(self, *, length: int, since: int, until: int) -> tuple[Part, ...]:
+        """Return the bytes of closed windows under the reference in force."""
+        ...
+
+    def update(self, state: StreamState) -> None:
+        """Keep the stream's state in place of the present one; its version must be a new one."""
+        ...
+
+    def expire(self, length: int, before: int) -> int:
+        """Delete windows of this length that ended at or before a moment; return how many."""
+        ...
+
+    def expire_batches(self, before: float) -> int:
+        """Forget the ids of batches whose latest event time (time of landing, if none) lies before a moment."""
+        ...
+
+    def note(self, event: Event) -> None:
+        """Keep an event."""
+        ...
+
+    def follow(self, cluster: FollowedCluster) -> None:
+        """Keep a followed cluster, in place of the one of this name and reference."""
+        ...
+
+    def clusters(self) -> tuple[FollowedCluster, ...]:
+        """Return the clusters followed under the reference in force."""
+        ...
+
+    def rebase(self, baseline: Baseline, data: bytes) -> None:
+        """Put a reference in force; settling and the open panes are the caller's business."""
+        ...
+
+    def blobs(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every block of bytes kept for the stream, with a handle: parts, windows and references."""
+        ...
+
+    def rewrite(self, handle: str, data: bytes) -> None:
+        """Put other bytes in place of those of a handle."""
         ...

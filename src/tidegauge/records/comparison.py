@@ -1,4 +1,4 @@
-"""The frozen values that cross floors. They hold data and no behaviour beyond trivial derived values."""
+"""What one comparison says, as values."""
 
 from __future__ import annotations
 
@@ -10,91 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
-StrArray = npt.NDArray[np.str_] | npt.NDArray[np.object_]
 RowIndex = npt.NDArray[np.int32]
 RowValues = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """How vectors were stored, where that is not how they are measured.
-
-    Attributes
-    ----------
-    scale : float
-        What int8 vectors were multiplied by; 0 where none were int8.
-    width : int
-        Their width before they were truncated and renormalised; 0 where they were not.
-    unit : bool
-        Of a reference: whether all its rows were of unit length, to one per cent.
-    """
-
-    scale: float = 0.0
-    width: int = 0
-    unit: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Rows that passed the gate, with what is known of each, and a count of those that did not.
-
-    Attributes
-    ----------
-    x : float32 array, shape (n, d)
-        Finite vectors, one row each; never aliases the caller's memory for writing.
-    ids, texts, sessions, segments : array of str, shape (n,), or None
-        The row's own id, its text, the session it belongs to, its segment.
-    times : float64 array, shape (n,), or None
-        Event time in seconds since 1970-01-01 UTC.
-    outcomes : mapping of name to float64 array, shape (n, 2)
-        Numerator and denominator of each declared outcome; a missing value has denominator 0.
-    rejected : mapping of reason to int
-        Rows set aside, by reason (``nan``, ``inf``, ``zero``, ``null``, ``width``, ``overflow``).
-    first_rejected : mapping of reason to str
-        Where the first row set aside for a reason stands, such as ``"a.csv, row 17"``.
-    source : str
-        Where the rows came from, for messages.
-    stored : Stored
-        What the vectors were before.
-    """
-
-    x: npt.NDArray[np.float32]
-    ids: StrArray | None = None
-    texts: StrArray | None = None
-    times: npt.NDArray[np.float64] | None = None
-    sessions: StrArray | None = None
-    segments: StrArray | None = None
-    outcomes: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    first_rejected: Mapping[str, str] = field(default_factory=dict)
-    source: str = "array"
-    stored: Stored = Stored()
-
-    @property
-    def rows(self) -> int:
-        """Number of admitted rows."""
-        return int(self.x.shape[0])
-
-    @property
-    def width(self) -> int:
-        """Dimension of the vectors."""
-        return int(self.x.shape[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Which columns of a table hold what. ``vector=None`` means: find the only column that can be one; int8 vectors are
-    multiplied by ``scale``.
-    """
-
-    vector: str | None = None
-    id: str | None = None
-    text: str | None = None
-    time: str | None = None
-    session: str | None = None
-    segment: str | None = None
-    outcomes: tuple[str, ...] = ()
-    scale: float = 1 / 127
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import re
 import unicodedata
@@ -181,22 +180,6 @@ def between(low: str, high: str) -> str:
     ('1 to 2', 'n/a')
     """
     return ABSENT if ABSENT in (low, high) else f"{low} to {high}"
-
-
-def moment(seconds: float | None) -> str:
-    """Format an event time in seconds since 1970 as UTC to the minute.
-
-    Examples
-    --------
-    >>> moment(0.0), moment(None)
-    ('1970-01-01 00:00', 'n/a')
-    """
-    if seconds is None:
-        return ABSENT
-    try:
-        return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, ValueError, OSError):
-        return ABSENT
 
 
 def _harmless(char: str) -> str:

@@ -17,7 +17,6 @@ from tidegauge.report.formats import (
     clean,
     count,
     drift_value,
-    moment,
     number,
     p_clause,
     p_value,
@@ -27,6 +26,7 @@ from tidegauge.report.formats import (
     rough_percent,
     z_value,
 )
+from tidegauge.window.moment import moment
 
 Tone = Literal["alert", "calm", "unknown"]
 State = Literal["no drift", "drift", "insufficient data"]

@@ -1,0 +1,328 @@
+"""One stream under one reference: batches to landings, closed windows to what they say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.comparison import score
+from tidegauge.errors import DataError
+from tidegauge.gate import pick
+from tidegauge.monitor.canary import Canaries
+from tidegauge.monitor.quality import faults
+from tidegauge.records import (
+    ALL,
+    NONE,
+    Batch,
+    Event,
+    Landing,
+    PaneKey,
+    Part,
+    Position,
+    SampleSizes,
+    StreamState,
+    Window,
+)
+from tidegauge.reference import Reference
+from tidegauge.reference.calibration import SIZES
+from tidegauge.sketch.sketch import Sketch
+from tidegauge.window.panes import arrive, closable, rows_arrive, start_of
+from tidegauge.window.segments import assign
+
+if TYPE_CHECKING:
+    from tidegauge.spec import StreamSpec
+
+Bool = npt.NDArray[np.bool_]
+Int = npt.NDArray[np.int64]
+
+FEWEST_ROWS = SIZES[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """The panes that rows go to: ``starts`` int64 (n,), which rows ``enter``, why the others do not, and how far event
+    time came.
+    """
+
+    starts: Int
+    enter: Bool
+    aside: Mapping[str, int]
+    watermark: float | None
+
+
+class Monitor:
+    """A stream's chain from a batch to what is said of a window. It keeps nothing between two calls, does no I/O and
+    has no clock: what it must know comes as a ``StreamState``, and what is to be kept leaves as a ``Landing``.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+    reference : Reference
+        The one in force.
+    canaries : Canaries, optional
+
+    Examples
+    --------
+    >>> from tidegauge.gate import admit
+    >>> from tidegauge.spec import StreamSpec
+    >>> rows = np.random.default_rng(0).standard_normal((900, 8))
+    >>> monitor = Monitor(StreamSpec(name="queries", pane="1h"), Reference.fit(rows[:500]))
+    >>> batch = admit(rows[500:], times=np.linspace(0, 7199, 400))
+    >>> landing = monitor.step(batch, StreamState("queries", "stream"), name="monday")
+    >>> [(part.key.start, part.rows) for part in landing.parts], landing.watermark
+    ([(0, 200), (3600, 200)], 7199.0)
+    >>> window = monitor.judge(landing.parts[0].key, monitor.sum(landing.parts[:1]))
+    >>> window.rows, window.state
+    (200, 'no drift')
+    """
+
+    def __init__(self, spec: StreamSpec, reference: Reference, canaries: Canaries | None = None) -> None:
+        self.spec, self.reference, self.canaries = spec, reference, canaries
+        kept = spec.samples
+        self._sizes = SampleSizes(kept.uniform, kept.novel, kept.half_life) if kept.keep else SampleSizes(0, 0)
+
+    def step(
+        self,
+        batch: Batch,
+        state: StreamState,
+        *,
+        name: str,
+        now: float | None = None,
+        position: Position | None = None,
+        model_id: str = "",
+        removed: bool = False,
+        generation: int | None = None,
+    ) -> Landing:
+        """Turn a batch into what its landing changes.
+
+        Parameters
+        ----------
+        batch : Batch
+        state : StreamState
+            As the store has it.
+        name : str
+            The batch's id, the same whenever the same rows come again.
+        now : float, optional
+            Epoch seconds: the event time of rows that have none, and what rows from the future are told by.
+        position : Position, optional
+            How far the source was read with this batch.
+        model_id : str
+            The embedding model of the batch, where it is known.
+        removed : bool
+            These rows leave the snapshot.
+        generation : int, optional
+            The generation of the snapshot that these rows belong to; the present one where None.
+        """
+        if generation is not None:
+            state = replace(state, generation=generation)
+        model = self._model(batch, model_id)
+        wrong = state.model if model is None else model
+        aside = Counter(batch.rejected)
+        if self.canaries is not None:
+            batch, aside["canary"] = _without(batch, self.canaries.among(batch))
+        batch = self._timed(batch, now)
+        placed = self._place(batch, state, now)
+        names, new = self._segments(batch, placed.enter, state)
+        aside.update(placed.aside)
+        parts: list[Part] = []
+        for start, segment, rows in _groups(placed, names):
+            part = _stripped(_named(pick(batch, rows), name, rows))
+            if not parts:  # a row that was set aside has no known pane: the batch's first one answers for it
+                part = replace(part, rejected=batch.rejected, first_rejected=batch.first_rejected)
+            sketch = self._refused(part) if wrong else self._sketch(part)
+            key = PaneKey(self.spec.name, self.reference.hash, self._length, start, segment)
+            parts.append(Part(key, part.rows, sketch.to_bytes(), removed))
+        if not parts and batch.rejected:
+            parts += self._without_rows(batch, state, placed, now)
+        rows = int(placed.enter.sum())
+        if wrong:
+            aside["model"] = rows
+        changed = wrong if bool(wrong) != bool(state.model) else None
+        return Landing(
+            self.spec.name,
+            name,
+            self.reference.hash,
+            state.version,
+            tuple(parts),
+            rows,
+            {reason: n for reason, n in aside.items() if n},
+            placed.watermark,
+            new,
+            position,
+            () if changed is None else (self._event(changed, placed.watermark, now),),
+            changed,
+            serial=self.spec.pane.unit == "rows" and self.spec.kind == "stream",
+        )
+
+    def closable(self, state: StreamState) -> int | None:
+        """Until when, or until which row, panes can be closed; None where none ever are."""
+        if self.spec.kind == "snapshot":
+            return None
+        if self.spec.pane.unit == "rows":
+            return state.seen // self._length * self._length
+        return closable(state.watermark, self._length, self.spec.lateness)
+
+    def sum(self, parts: Iterable[Part]) -> Sketch:
+        """Add up parts; of a snapshot, what was added less what was removed."""
+        added, removed = self.empty(), self.empty()
+        for part in parts:
+            sketch = Sketch.from_bytes(part.data, f"a part of {part.key.stream}")
+            if part.removed:
+                removed += sketch
+            else:
+                added += sketch
+        return added.without(removed) if removed.seen else added
+
+    def judge(self, key: PaneKey, sketch: Sketch) -> Window:
+        """Say what a closed window says."""
+        side, spec = sketch.side("window"), self.spec
+        window = Window(
+            key,
+            sketch.seen,
+            "insufficient data",
+            aside=dict(sketch.rejected),
+            duplicates=side.duplicates,
+            first_time=side.first_time,
+            last_time=side.last_time,
+        )
+        if sketch.rejected["model"]:
+            refused = f"{sketch.rejected['model']:,} rows were set aside, as the embedding model had changed"
+            return replace(window, state="model changed", reasons=(refused,))
+        poor = faults(side, spec.quality)
+        if sketch.rows < FEWEST_ROWS:
+            few = f"{sketch.rows:,} rows, and {FEWEST_ROWS} are needed"
+            return replace(window, state="data quality" if poor else "insufficient data", reasons=(*poor, few))
+        found = score(self.reference, sketch, alpha=spec.alpha, min_effect=spec.min_effect)
+        needed = () if found.needed is None else (f"{sketch.rows:,} rows, and {found.needed:,} are needed",)
+        return replace(
+            window,
+            state="data quality" if poor else found.state,
+            reasons=(*poor, *needed),
+            drift=found.drift,
+            p=found.panel.p,
+            scores=found.scores,
+        )
+
+    @property
+    def _length(self) -> int:
+        return self.spec.pane.length if self.spec.kind == "stream" else 0
+
+    def empty(self) -> Sketch:
+        """Return a sketch of no row, as this stream's are."""
+        return self.reference.empty(samples=self._sizes, share=self.spec.share)
+
+    def _sketch(self, batch: Batch) -> Sketch:
+        spec = self.spec
+        return self.reference.sketch(batch, samples=self._sizes, share=spec.share, truncate=spec.truncate)
+
+    def _refused(self, batch: Batch) -> Sketch:
+        """A sketch of no row that counts these: the sums of another model's vectors could not be taken back."""
+        sketch = self.empty()
+        sketch.rejected.update({**batch.rejected, "model": batch.rows})
+        sketch.first_rejected = {**batch.first_rejected, "model": f"{batch.source}, row 1"}
+        return sketch
+
+    def _model(self, batch: Batch, model_id: str) -> str | None:
+        """What is wrong with the model's identity: empty where nothing is, None where this batch does not tell."""
+        mine = self.reference.model_id
+        if mine and model_id and model_id != mine:
+            return f"the vectors come from model {model_id!r}, the reference from {mine!r}"
+        width = min(batch.width, self.spec.truncate or batch.width)
+        if batch.rows and width != self.reference.width:
+            return f"the vectors have {width} dimensions, the reference {self.reference.width}"
+        canaries = None if self.canaries is None else self.canaries.moved(batch)
+        return "" if canaries is None and mine and model_id == mine else canaries
+
+    def _timed(self, batch: Batch, now: float | None) -> Batch:
+        """Rows that have no time happened now."""
+        if batch.times is not None or self.spec.pane.unit == "rows" or self.spec.kind == "snapshot":
+            return batch
+        if now is None:
+            hint = "Name the column of event times, or make panes of rows"
+            raise DataError(batch.source, got="rows without event times", want="a time for each row", hint=hint)
+        return replace(batch, times=np.full(batch.rows, now))
+
+    def _place(self, batch: Batch, state: StreamState, now: float | None) -> Placed:
+        every = np.ones(batch.rows, np.bool_)
+        if self.spec.kind == "snapshot":
+            return Placed(np.full(batch.rows, state.generation), every, {}, state.watermark)
+        if self.spec.pane.unit == "rows" or batch.times is None:
+            latest = _latest(batch.times, state.watermark)
+            return Placed(rows_arrive(batch.rows, self._length, state.seen), every, {}, latest)
+        found = arrive(
+            batch.times,
+            self._length,
+            lateness=self.spec.lateness,
+            watermark=state.watermark,
+            settled=state.settled,
+            latest=np.inf if now is None else now + self.spec.future,
+        )
+        aside = {"late": int(found.late.sum()), "future": int(found.future.sum())}
+        return Placed(found.starts, ~(found.late | found.future), aside, found.watermark)
+
+    def _segments(self, batch: Batch, enter: Bool, state: StreamState) -> tuple[npt.NDArray[np.str_], tuple[str, ...]]:
+        if batch.segments is None or not self.spec.columns.segment:
+            return np.full(batch.rows, ALL, np.str_), ()
+        assigned, new = assign(batch.segments[enter], state.segments, self.spec.segments)
+        names = np.full(batch.rows, ALL, assigned.dtype if len(assigned) else np.str_)
+        names[enter] = assigned
+        return names, new
+
+    def _without_rows(self, batch: Batch, state: StreamState, placed: Placed, now: float | None) -> Iterator[Part]:
+        """A part of no row, so that the pane knows of the rows that were set aside."""
+        if self.spec.kind == "snapshot":
+            start = state.generation
+        elif self.spec.pane.unit == "rows":
+            start = state.seen // self._length * self._length
+        else:
+            moment = now if placed.watermark is None else placed.watermark
+            if moment is None:
+                return
+            start = max(start_of(moment, self._length), state.settled or 0)
+        sketch = self.empty()
+        sketch.rejected.update(batch.rejected)
+        sketch.first_rejected = dict(batch.first_rejected)
+        segment = NONE if self.spec.columns.segment else ALL
+        key = PaneKey(self.spec.name, self.reference.hash, self._length, start, segment)
+        yield Part(key, 0, sketch.to_bytes())
+
+    def _event(self, wrong: str, watermark: float | None, now: float | None) -> Event:
+        moment = watermark if watermark is not None else now or 0.0
+        if wrong:
+            return Event(self.spec.name, "model changed", moment, f"The embedding model changed: {wrong}.")
+        return Event(self.spec.name, "model restored", moment, "The embedding model is the reference's again.")
+
+
+def _latest(times: npt.NDArray[np.float64] | None, watermark: float | None) -> float | None:
+    if times is None or not len(times):
+        return watermark
+    return float(times.max()) if watermark is None else max(watermark, float(times.max()))
+
+
+def _groups(placed: Placed, names: npt.NDArray[np.str_]) -> Iterator[tuple[int, str, Int]]:
+    """Rows of each pane and segment, panes in order."""
+    entered = np.flatnonzero(placed.enter)
+    for start in np.unique(placed.starts[entered]):
+        inside = entered[placed.starts[entered] == start]
+        for segment in np.unique(names[inside]):
+            yield int(start), str(segment), inside[names[inside] == segment]
+
+
+def _without(batch: Batch, rows: Int) -> tuple[Batch, int]:
+    return (pick(batch, np.setdiff1d(np.arange(batch.rows), rows)) if len(rows) else batch), len(rows)
+
+
+def _stripped(batch: Batch) -> Batch:
+    return replace(batch, rejected={}, first_rejected={})
+
+
+def _named(batch: Batch, name: str, rows: Int) -> Batch:
+    """Rows that have no id are named after their batch and place, so that replicas and re-runs agree on the samples."""
+    if batch.ids is not None:
+        return batch
+    return replace(batch, ids=np.array([f"{name}#{row + 1}" for row in rows], np.str_))

@@ -1,0 +1,69 @@
+"""Forgetting rows: what is stored of them as rows is removed; sums, which tell of no single row, stay."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from tidegauge.contracts import Desk, Store
+from tidegauge.errors import UsageError
+from tidegauge.records import Event
+from tidegauge.reference import Reference
+from tidegauge.sketch.codec import kind_of
+from tidegauge.sketch.sketch import Sketch
+
+
+def forget(store: Store, stream: str, ids: Collection[str], *, at: float) -> int:
+    """Remove the rows of these ids from every sample, reference and example of a stream; return how many places held
+    one.
+
+    Parameters
+    ----------
+    store : Store
+    stream : str
+    ids : collection of str
+        The rows' own ids.
+    at : float
+        Epoch seconds by the clock. That something was forgotten is recorded, and what is not.
+    """
+    with store.leading(stream) as desk:
+        if desk is None:
+            raise UsageError(f"stream {stream}", got="another process at it", want="it free", hint="Try again")
+        held = _from_bytes(desk, ids) + _from_clusters(desk, ids)
+        if held:
+            desk.note(Event(stream, "forgotten", at, f"Rows were forgotten in {held:,} places."))
+    if held:
+        store.scrub()
+    return held
+
+
+def _from_bytes(desk: Desk, ids: Collection[str]) -> int:
+    held = 0
+    for handle, data in desk.blobs():
+        if kind_of(data) == "reference":
+            before = Reference.from_bytes(data, handle)
+            after = before.forgetting(ids)
+            found = _rows(before.base) - _rows(after.base)
+            rest = after.to_bytes() if found else data
+        else:
+            sketch = Sketch.from_bytes(data, handle)
+            found = sketch.forget(ids)
+            rest = sketch.to_bytes() if found else data
+        if found:
+            desk.rewrite(handle, rest)
+        held += found
+    return held
+
+
+def _rows(sketch: Sketch) -> int:
+    return len(sketch.uniform.ids) + len(sketch.novel.ids)
+
+
+def _from_clusters(desk: Desk, ids: Collection[str]) -> int:
+    held = 0
+    for cluster in desk.clusters():
+        rest = tuple(example for example in cluster.examples if example.id not in ids)
+        if len(rest) < len(cluster.examples):
+            held += len(cluster.examples) - len(rest)
+            desk.follow(replace(cluster, examples=rest))
+    return held

@@ -1,0 +1,83 @@
+"""A snapshot replaced whole: the present content stays in force until the new one is complete."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import replace
+
+from tidegauge.contracts import Desk
+from tidegauge.errors import UsageError
+from tidegauge.read.files import expand
+from tidegauge.records import Batch, Event, Position, Window
+from tidegauge.run.recorder import Recorder
+
+REPLACING = "replacing"
+"""The source under which it is kept how far a replacement came."""
+
+
+def replace_whole(recorder: Recorder, batches: Iterable[Batch], *, name: str) -> tuple[Window, ...]:
+    """Put other rows in place of all that a snapshot holds.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    batches : iterable of Batch
+        The new content. Where a replacement of this name was interrupted, what landed of it is not landed again.
+    name : str
+        What this content is called, such as a digest of its files; another name begins anew.
+
+    Returns
+    -------
+    tuple of Window
+        What is said of the new content.
+    """
+    store, spec = recorder.store, recorder.spec
+    if spec.kind != "snapshot":
+        raise UsageError(f"stream {spec.name}", got="a stream, which only grows", want="a snapshot")
+    coming = store.state(spec.name).generation + 1
+    if _begun(recorder) != name:
+        with _leading(recorder) as desk:
+            desk.drop([stored.id for stored in desk.parts() if stored.part.key.start >= coming])
+    rows = 0
+    for place, batch in enumerate(batches):
+        rows += batch.rows + sum(batch.rejected.values())
+        position = Position(REPLACING, rows, name)
+        recorder.observe(batch, name=f"{name}:{coming}:{place}", position=position, generation=coming)
+    with _leading(recorder) as desk:
+        desk.drop([stored.id for stored in desk.parts() if stored.part.key.start < coming])
+        desk.update(replace(desk.state, generation=coming, version=desk.state.version + 1))
+        desk.note(Event(spec.name, "replaced", recorder.now(), f"The content was replaced by {name}: {rows:,} rows."))
+    return recorder.settle(whole=True)
+
+
+def replaced_by(recorder: Recorder) -> str | None:
+    """What the present content is called; None where there is none yet, or a replacement was interrupted."""
+    store, stream = recorder.store, recorder.spec.name
+    present = store.state(stream).generation
+    interrupted = any(stored.part.key.start > present for stored in store.parts(stream))
+    return None if interrupted else _begun(recorder)
+
+
+def content_mark(source: str) -> str:
+    """A digest of the names, sizes and times of a source's files: another one means other content."""
+    digest = hashlib.sha256()
+    for path in expand(source):
+        found = path.stat()
+        digest.update(repr((str(path), found.st_size, found.st_mtime_ns)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _begun(recorder: Recorder) -> str | None:
+    kept = {position.source: position.mark for position in recorder.store.positions(recorder.spec.name)}
+    return kept.get(REPLACING)
+
+
+@contextmanager
+def _leading(recorder: Recorder) -> Generator[Desk]:
+    with recorder.store.leading(recorder.spec.name) as desk:
+        if desk is None:
+            what = f"stream {recorder.spec.name}"
+            raise UsageError(what, got="another process at it", want="it free", hint="Try again")
+        yield desk

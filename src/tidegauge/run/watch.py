@@ -1,0 +1,135 @@
+"""Watching: each stream's feed is read, landed and settled, again and again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tidegauge.contracts import Feed, Store
+from tidegauge.errors import StoreError
+from tidegauge.records import Event, Window
+from tidegauge.run.recorder import Recorder
+from tidegauge.run.snapshot import content_mark, replace_whole, replaced_by
+from tidegauge.window.moment import moment
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 60.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What was done since the last word: ``rows`` that landed with their batch, windows that closed, events."""
+
+    stream: str
+    rows: int = 0
+    windows: tuple[Window, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+Tell = Callable[[Progress], None]
+
+
+def watch(
+    recorder: Recorder, feed: Feed, stop: threading.Event, tell: Tell, *, poll: float, once: bool = False
+) -> None:
+    """Read a feed into a recorder until it is told to stop, or once.
+
+    A store that cannot be written for the moment is tried again, longer and longer apart; the batch in hand is kept,
+    and nothing is read meanwhile.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    feed : Feed
+    stop : threading.Event
+        Looked at between batches.
+    tell : callable
+        Hears of everything that was done.
+    poll : float
+        Seconds between two looks at the feed.
+    once : bool
+        Leave when the feed has nothing more for now.
+    """
+    while not stop.is_set():
+        if recorder.spec.kind == "snapshot":
+            _replace(recorder, feed, stop, tell)
+        else:
+            _pump(recorder, feed, stop, tell)
+        _note_faults(recorder, feed, stop, tell)
+        if once:
+            return
+        _note_silence(recorder, stop, tell)
+        stop.wait(poll)
+
+
+def _pump(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Tell) -> None:
+    name = recorder.spec.name
+    kept = patiently(lambda: recorder.store.positions(name), stop)
+    for delivery in feed.deliveries(kept, recorder.spec.batch_rows):
+        land = lambda given=delivery: recorder.observe(given.batch, name=given.id, position=given.position)  # noqa: E731
+        landed = patiently(land, stop)
+        windows = patiently(recorder.settle, stop)
+        given = delivery.batch.rows + sum(delivery.batch.rejected.values())
+        tell(Progress(name, given if landed == "landed" else 0, windows))
+        if stop.is_set():
+            return
+
+
+def _replace(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Tell) -> None:
+    """Replace a snapshot whole where its source is another than the one it was made of."""
+    mark = content_mark(feed.source)
+    if mark != patiently(lambda: replaced_by(recorder), stop):
+        batches = (delivery.batch for delivery in feed.deliveries((), recorder.spec.batch_rows))
+        tell(Progress(recorder.spec.name, windows=replace_whole(recorder, batches, name=mark)))
+
+
+def _note_faults(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Tell) -> None:
+    faults = feed.faults()
+    if faults:
+        note(recorder.store, [Event(recorder.spec.name, "source", recorder.now(), text) for text in faults], stop, tell)
+
+
+def _note_silence(recorder: Recorder, stop: threading.Event, tell: Tell) -> None:
+    """Say once that a stream has stopped."""
+    quiet = silence(recorder)
+    if quiet is not None:
+        said = patiently(lambda: recorder.store.events(quiet.stream, since=quiet.at), stop)
+        if not any(event.kind == "silence" and event.at == quiet.at for event in said):
+            note(recorder.store, [quiet], stop, tell)
+
+
+def silence(recorder: Recorder) -> Event | None:
+    """The silence that a stream is in now, since its last event time."""
+    spec, last = recorder.spec, recorder.store.state(recorder.spec.name).watermark
+    if last is None or not spec.silence_after or recorder.now() - last <= spec.silence_after:
+        return None
+    return Event(spec.name, "silence", last, f"No row since {moment(last)} UTC: the stream stopped.")
+
+
+def note(store: Store, events: list[Event], stop: threading.Event, tell: Tell) -> None:
+    """Keep events, and tell of them."""
+
+    def keep() -> None:
+        with store.leading(events[0].stream) as desk:
+            if desk is None:
+                raise StoreError(events[0].stream, got="another leader", want="a moment to write", transient=True)
+            for event in events:
+                desk.note(event)
+
+    patiently(keep, stop)
+    tell(Progress(events[0].stream, events=tuple(events)))
+
+
+def patiently(act: Callable[[], T], stop: threading.Event) -> T:
+    """Do what needs the store, again where it may help, longer and longer apart, until told to stop."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return act()
+        except StoreError as error:
+            if not error.transient or stop.wait(pause):
+                raise
+            pause = min(2 * pause, LONGEST_PAUSE)

@@ -1,0 +1,338 @@
+"""``tidegauge check``: are the settings right, and is what they name there?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tidegauge.cli import options
+from tidegauge.cli.inputs import load_reference, scaled_as
+from tidegauge.cli.options import PlainForm
+from tidegauge.cli.output import emit, note
+from tidegauge.errors import DataError, MismatchError, TidegaugeError, UsageError
+
+if TYPE_CHECKING:
+    from tidegauge.records import Batch
+    from tidegauge.reference import Reference
+    from tidegauge.spec import Spec, StreamSpec
+
+NAME = "check"
+HELP = options.help_text(
+    "Check the settings, and whether the sources, references and the store that they name are there and fit together. "
+    "A store that is not there yet is not made.\n\n"
+    "Exit status: 0 all is well, 2 something is not: all of it is told.",
+    "tidegauge check",
+    "tidegauge check --config monitoring/tidegauge.toml --format json",
+    "tidegauge check --schema > tidegauge.schema.json",
+)
+_SCHEMA = "tidegauge.check/1"
+_FIRST_ROWS = 256
+_ERROR = 2
+
+
+@dataclass
+class Found:
+    """What was found of the store and of each stream, and everything that is wrong."""
+
+    store: str = ""
+    streams: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    faults: list[TidegaugeError] = field(default_factory=list[TidegaugeError])
+
+    @contextmanager
+    def of(self, where: str) -> Generator[None]:
+        """Keep what goes wrong inside as a fault at a place of the file."""
+        try:
+            yield
+        except TidegaugeError as error:
+            self.faults.append(type(error)(f"{where}: {error.what}", got=error.got, want=error.want, hint=error.hint))
+
+
+def command(
+    config: options.Config = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a file of settings, and leave.")
+    ] = False,
+    form: Annotated[PlainForm, typer.Option("--format", help="What stdout gets.")] = PlainForm.text,
+) -> None:
+    """Look at everything, print what was found, and leave with its status."""
+    if schema:
+        from tidegauge.spec.schema import json_schema
+
+        emit(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+        return
+    from tidegauge.spec import SpecError, find_file, load_spec
+
+    found = Found()
+    file = find_file() if config is None else config
+    try:
+        look(load_spec(file), str(file), found)
+    except SpecError as error:
+        found.faults += error.faults
+    _print(found, str(file), form)
+    if found.faults:
+        raise typer.Exit(_ERROR)
+
+
+def look(spec: Spec, file: str, found: Found) -> None:
+    """Look at the store and at every stream."""
+    with found.of(f"{file}: store.url"):
+        found.store = _store(spec.store)
+    if not spec.streams:
+        found.faults.append(UsageError(f"{file}: streams", got="none", want="at least one stream to monitor"))
+    for name, stream in spec.streams.items():
+        where = f"{file}: streams.{name}"
+        facts = found.streams[name] = {"stream": _kept(stream)}
+        reference: Reference | None = None
+        with found.of(f"{where}.reference"):
+            reference = _reference(stream)
+            facts["reference"] = _reference_said(stream, reference)
+        with found.of(f"{where}.source"):
+            facts["source"] = _source(stream, reference)
+        if stream.canary is not None:
+            with found.of(f"{where}.canary.file"):
+                facts["canaries"] = _canaries(stream, reference)
+
+
+def _kept(stream: StreamSpec) -> str:
+    from tidegauge.spec import length_text
+
+    if stream.kind == "snapshot":
+        return "a snapshot: what is there now, replaced whole"
+    unit = stream.pane.unit
+    windows = ", ".join(length_text(length, unit) for length in stream.windows) or "no longer ones"
+    said = f"panes of {stream.pane}, windows of {windows}" if stream.windows else f"panes of {stream.pane}"
+    if unit == "rows":
+        return said
+    waits = f"{said}; closed {length_text(stream.lateness)} after their end"
+    silent = f"; silent after {length_text(stream.silence_after)}" if stream.silence_after else ""
+    late = "" if stream.columns.time else "; no column of times, so rows belong to the moment they are read"
+    return f"{waits}{silent}{late}"
+
+
+def _reference(stream: StreamSpec) -> Reference | None:
+    if stream.reference is None:
+        return None
+    reference = load_reference(str(stream.reference))
+    if stream.model_id and reference.model_id and reference.model_id != stream.model_id:
+        raise MismatchError(
+            str(stream.reference),
+            got=f"model {reference.model_id!r}",
+            want=f"model {stream.model_id!r}, as model_id says",
+        )
+    if stream.truncate is not None and stream.truncate != reference.width:
+        raise MismatchError(
+            str(stream.reference), got=f"width {reference.width}", want=f"width {stream.truncate}, as truncate says"
+        )
+    return reference
+
+
+def _reference_said(stream: StreamSpec, reference: Reference | None) -> str:
+    if reference is None:
+        return f"none: 'tidegauge rebaseline {stream.name} FILE' gives one"
+    model = f", model {reference.model_id!r}" if reference.model_id else ", of an unnamed model"
+    return (
+        f"{_short(stream.reference)}: {reference.hash[:12]}, {reference.rows:,} rows of width {reference.width}{model}"
+    )
+
+
+def _source(stream: StreamSpec, reference: Reference | None) -> str:
+    """Read the first rows, and say what is there; ``DataError`` where they cannot be measured."""
+    if stream.source == "":
+        return "none: rows come by 'tidegauge observe'"
+    if stream.source == "-":
+        return "standard input, which is not looked at"
+    if stream.is_database:
+        return _database(stream)
+    from tidegauge.read.files import expand
+
+    files = len(expand(stream.source))
+    batch = _first_rows(stream.source, stream, reference)
+    _check_width(batch, stream, reference)
+    columns = stream.columns.columns
+    sides = {
+        "vector": columns.vector,
+        "id": columns.id,
+        "text": columns.text,
+        "time": columns.time,
+        "session": columns.session,
+    }
+    named = [f"{what} {name}" for what, name in {**sides, "segment": columns.segment}.items() if name]
+    named += [f"outcome {name}" for name in columns.outcomes]
+    count = f"{files:,} file{'s' * (files != 1)}"
+    aside = sum(batch.rejected.values())
+    said = f"{_short(stream.source)}: {count}; first {batch.rows:,} rows of width {batch.width}"
+    unusable = f", {aside} more set aside" if aside else ""
+    return f"{said}{unusable}; columns: {', '.join(named) or 'vectors only'}"
+
+
+def _first_rows(path: str, stream: StreamSpec, reference: Reference | None, *, sides: bool = True) -> Batch:
+    from tidegauge.read.files import open_source
+
+    columns = stream.columns.columns
+    if reference is not None:
+        columns = scaled_as(reference, columns, stream.columns.scale)
+    if not sides:
+        columns = replace(columns, time=None, session=None, segment=None, outcomes=())
+    batch = next((each for each in open_source(path, columns).batches(_FIRST_ROWS)), None)
+    if batch is None or not batch.rows:
+        raise DataError(path, got="no row that can be measured among the first", want="some")
+    return batch
+
+
+def _check_width(batch: Batch, stream: StreamSpec, reference: Reference | None) -> None:
+    width = stream.truncate or batch.width
+    if batch.width < width:
+        raise MismatchError(batch.source, got=f"width {batch.width}", want=f"at least {width}, as truncate says")
+    if reference is not None and width != reference.width:
+        from tidegauge.reference.reference import truncate_hint
+
+        hint = truncate_hint(width, reference.width)
+        raise MismatchError(
+            batch.source, got=f"width {width}", want=f"width {reference.width}, as the reference", hint=hint
+        )
+
+
+def _canaries(stream: StreamSpec, reference: Reference | None) -> str:
+    assert stream.canary is not None
+    path = str(stream.canary.file)
+    batch = _first_rows(path, stream, reference, sides=False)
+    if batch.ids is None and batch.texts is None:
+        raise DataError(path, got="no column of ids or texts", want="one of them, by which canaries are known again")
+    _check_width(batch, stream, reference)
+    by = "texts" if batch.ids is None else "ids"
+    return f"{_short(path)}: vectors of width {batch.width}, known again by their {by}"
+
+
+def _database(stream: StreamSpec) -> str:
+    """Connect, and look for the table and its columns."""
+    import sqlalchemy as sa
+    from sqlalchemy import exc
+
+    from tidegauge.spec.fault import masked
+
+    name = masked(stream.source)
+    try:
+        _check_sqlite_is_there(stream.source)
+        engine = sa.create_engine(_driver(stream.source), poolclass=sa.NullPool)
+        schema, _, table = stream.table.rpartition(".")
+        there = [str(each["name"]) for each in sa.inspect(engine).get_columns(table, schema=schema or None)]
+    except exc.NoSuchTableError:
+        raise DataError(name, got=f"no table {stream.table}", want="the table that 'table' names") from None
+    except (exc.SQLAlchemyError, ImportError, ValueError) as error:
+        raise DataError(name, got=_reason(error), want="a database that can be read") from None
+    columns = stream.columns.columns
+    sides = (columns.vector, stream.key, columns.id, columns.text, columns.time, columns.session, columns.segment)
+    missing = [each for each in (*sides, *columns.outcomes) if each and "*" not in each and each not in there]
+    if missing:
+        raise DataError(
+            f"{name}, table {stream.table}", got=f"no column {missing[0]}", want=f"one of {', '.join(there)}"
+        )
+    return f"{name}: table {stream.table}, columns {', '.join(there)}"
+
+
+def _store(url: str) -> str:
+    """Say what is there; a store that is not there yet is not made."""
+    from tidegauge.spec.fault import masked
+
+    if not url.startswith("sqlite"):
+        return f"{masked(url)}: {_connected(url)}"
+    path = Path(url.partition(":///")[2])
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise DataError(str(path), got="a folder that is not there", want="a folder that is")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise DataError(str(path), got="no permission to write in its folder", want="a folder to write into")
+        return f"{_short(path)}: not there yet, and will be made"
+    return f"{_short(path)}: {_opened(url)}"
+
+
+def _opened(url: str) -> str:
+    """Open a store that is there, and count what it keeps."""
+    from tidegauge.store import open_store
+
+    store = open_store(url)
+    try:
+        names = [state.stream for state in store.streams()]
+        return f"{store.size():,} bytes, streams {', '.join(names) or 'none yet'}"
+    finally:
+        store.close()
+
+
+def _connected(url: str) -> str:
+    import sqlalchemy as sa
+    from sqlalchemy import exc
+
+    from tidegauge.spec.fault import masked
+
+    try:
+        engine = sa.create_engine(_driver(url), poolclass=sa.NullPool, connect_args={"connect_timeout": 5})
+        with engine.connect() as connection:
+            connection.execute(sa.text("select 1"))
+    except (exc.SQLAlchemyError, ImportError, ValueError) as error:
+        raise DataError(masked(url), got=_reason(error), want="a database that answers") from None
+    return "it answers"
+
+
+def _driver(url: str) -> str:
+    """The address with the driver that tidegauge brings."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg{separator}{rest}" if scheme in ("postgres", "postgresql") else url
+
+
+def _check_sqlite_is_there(url: str) -> None:
+    path = url.partition(":///")[2].partition("?")[0]
+    if url.startswith("sqlite") and path not in ("", ":memory:") and not Path(path).is_file():
+        raise DataError(path, got="no such file", want="a SQLite database")
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a driver says, without addresses that may hold a password."""
+    from tidegauge.spec.fault import masked
+
+    if isinstance(error, ImportError):
+        return f"no driver for it ({error.name} is not installed)"
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    return masked(said)[:200] or type(error).__name__
+
+
+def _short(path: str | Path | None) -> str:
+    """A path as seen from here, where it lies below."""
+    try:
+        return str(Path(str(path)).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _print(found: Found, file: str, form: PlainForm) -> None:
+    if form is PlainForm.json:
+        faults = [{"what": each.what, "got": each.got, "want": each.want, "hint": each.hint} for each in found.faults]
+        told: dict[str, Any] = {
+            "schema": _SCHEMA,
+            "file": file,
+            "ok": not faults,
+            "store": found.store,
+            "streams": found.streams,
+            "faults": faults,
+        }
+        emit(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+        return
+    emit("".join(_lines(found)))
+    for fault in found.faults:
+        note(" ".join(str(fault).split()))
+    if not found.faults:
+        emit(f"{file}: all is well.\n")
+
+
+def _lines(found: Found) -> Iterator[str]:
+    if found.store:
+        yield f"store: {found.store}\n"
+    for name, facts in found.streams.items():
+        yield f"{name}: {facts['stream']}\n"
+        yield from (f"  {what}: {fact}\n" for what, fact in facts.items() if what != "stream")

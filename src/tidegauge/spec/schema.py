@@ -1,0 +1,53 @@
+"""The settings as JSON Schema, for editors and for checks without tidegauge."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tidegauge.spec.model import STREAM_NAME, Canary, ColumnNames, Quality, Samples, Spec, StoreTable, StreamSpec
+
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_TITLE: Final = "tidegauge settings"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a file of settings: every setting, what it means, its default and its limits.
+
+    Examples
+    --------
+    >>> json_schema()["$defs"]["StreamSpec"]["properties"]["lateness"]["default"]
+    '10m'
+    """
+    schema = Spec.model_json_schema()
+    tables = schema["$defs"]
+    for table in (schema, *tables.values()):
+        table.pop("title", None)
+        # What follows an empty line is for those who read the code.
+        table["description"] = _one_line(table["description"].partition("\n\n")[0])
+    for model in (StoreTable, ColumnNames, Samples, Quality, Canary, StreamSpec, Spec):
+        properties = (schema if model is Spec else tables[model.__name__])["properties"]
+        if model is StreamSpec:
+            del properties["name"]
+            tables["StreamSpec"].pop("required")
+        defaults = _defaults(model)
+        for name, each in properties.items():
+            each.pop("title", None)
+            if "description" in each:
+                each["description"] = _one_line(each["description"])
+            if "default" in each:
+                each["default"] = defaults[name]
+            elif defaults.get(name):  # one that goes with the pane: this is what it is for the default pane
+                each["examples"] = [defaults[name]]
+            if "$ref" in each:
+                del each["default"]
+    schema["properties"]["streams"]["propertyNames"] = {"pattern": f"^{STREAM_NAME}$"}
+    return {"$schema": _DRAFT, "title": _TITLE, **schema}
+
+
+def _defaults(model: type[Any]) -> dict[str, Any]:
+    needed: dict[type[Any], dict[str, Any]] = {StreamSpec: {"name": "any"}, Canary: {"file": "any"}}
+    return model(**needed.get(model, {})).model_dump(mode="json", by_alias=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -56,12 +56,21 @@ class Feed(Protocol):
 
     source: str
 
+    @property
+    def ended(self) -> bool:
+        """Whether all was delivered, and no more can come."""
+        ...
+
     def deliveries(self, kept: Sequence[Position], size: int) -> Iterator[Delivery]:
         """Yield batches of at most ``size`` rows, in order."""
         ...
 
     def faults(self) -> tuple[str, ...]:
         """Return, once each, what went wrong with parts of the source since the last call, in a person's words."""
+        ...
+
+    def mark(self) -> str:
+        """Return what tells the present content from any other; empty where that cannot be told, or not yet."""
         ...
 
 
@@ -132,11 +141,15 @@ class Store(Protocol):
         ...
 
     def events(self, stream: str, *, since: float | None = None, newest: int | None = None) -> tuple[Event, ...]:
-        """Return what happened, oldest first."""
+        """Return what happened, oldest first: what began, or still lasted, at ``since`` or later."""
         ...
 
     def clusters(self, stream: str, *, reference: str | None = None) -> tuple[FollowedCluster, ...]:
         """Return the clusters that were followed, oldest first."""
+        ...
+
+    def scrub(self) -> None:
+        """Leave no deleted byte behind, in the file or its log; a server's own clearing is left to the server."""
         ...
 
     def size(self) -> int:
@@ -205,7 +218,7 @@ class Desk(Protocol):
         ...
 
     def rebase(self, baseline: Baseline, data: bytes) -> None:
-        """Put a reference in force; settling and the open panes are the caller's business."""
+        """Put a reference in force, which moves the version on; settling and open panes are the caller's business."""
         ...
 
     def blobs(self) -> Iterator[tuple[str, bytes]]:

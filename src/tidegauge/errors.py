@@ -49,3 +49,20 @@ class ArtefactError(TidegaugeError):
 
 class MismatchError(TidegaugeError):
     """Two things that may not be compared: other reference, other model, other width, other profile."""
+
+
+class StoreError(TidegaugeError):
+    """A store that could not do what it was asked: it is full, locked, damaged or out of reach.
+
+    Nothing was half done. ``transient`` says whether trying again later may help.
+
+    Examples
+    --------
+    >>> error = StoreError("drift.db", got="a full disk", want="room for more", transient=True)
+    >>> error.transient
+    True
+    """
+
+    def __init__(self, what: str, *, got: str, want: str, hint: str = "", transient: bool = False) -> None:
+        super().__init__(what, got=got, want=want, hint=hint)
+        self.transient = transient

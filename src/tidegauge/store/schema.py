@@ -1,0 +1,183 @@
+"""The tables, as the newest revision makes them; a test compares the two."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from tidegauge.errors import ArtefactError
+
+REVISIONS = ("0001", "0002")
+"""The revisions of the schema, oldest first; `migrations` makes them."""
+VERSION_TABLE = "tidegauge_version"
+
+
+class Words(sa.types.TypeDecorator[str]):
+    """Any text that Python can hold, in columns that refuse NUL and lone surrogates: written as inside JSON quotes."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Escape what a text column cannot hold."""
+        if value is None:
+            return None
+        return json.dumps(value, ensure_ascii=False)[1:-1].encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
+        """Undo the escapes."""
+        try:
+            return None if value is None else json.loads(f'"{value}"')
+        except ValueError as error:
+            raise ArtefactError("store", got="a damaged text", want="one that tidegauge wrote") from error
+
+
+metadata = sa.MetaData()
+
+# Names compare byte by byte in both databases, so that they sort as they do in Python.
+_NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+# SQLite counts rows up by itself only in a column that is exactly INTEGER.
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _stream(*, key: bool = False) -> sa.Column[str]:
+    return sa.Column("stream", _NAME, sa.ForeignKey("tidegauge_streams.stream"), primary_key=key, nullable=False)
+
+
+def _pane() -> tuple[sa.Column[Any], ...]:
+    return (
+        sa.Column("reference", _NAME, nullable=False),
+        sa.Column("length", sa.BigInteger, nullable=False),
+        sa.Column("start", sa.BigInteger, nullable=False),
+        sa.Column("ends", sa.BigInteger, nullable=False),
+        sa.Column("segment", _NAME, nullable=False),
+        sa.Column("rows", sa.BigInteger, nullable=False),
+    )
+
+
+streams = sa.Table(
+    "tidegauge_streams",
+    metadata,
+    sa.Column("stream", _NAME, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("reference", _NAME, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("watermark", sa.Double),
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("settled", sa.BigInteger),
+    sa.Column("segments", sa.Text, nullable=False),
+    sa.Column("aside", sa.Text, nullable=False),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("model", Words, nullable=False),
+)
+
+references = sa.Table(
+    "tidegauge_references",
+    metadata,
+    sa.Column("reference", _NAME, primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+
+baselines = sa.Table(
+    "tidegauge_baselines",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    _stream(),
+    sa.Column("reference", _NAME, sa.ForeignKey("tidegauge_references.reference"), nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("who", Words, nullable=False),
+    sa.Column("why", Words, nullable=False),
+    sa.Index("tidegauge_baselines_stream", "stream"),
+    sqlite_autoincrement=True,
+)
+
+# A batch's id and a source's name may be as long as a path: their digests are the keys.
+batches = sa.Table(
+    "tidegauge_batches",
+    metadata,
+    _stream(key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("latest", sa.Double, nullable=False),
+    sa.Index("tidegauge_batches_latest", "stream", "latest"),
+)
+
+positions = sa.Table(
+    "tidegauge_positions",
+    metadata,
+    _stream(key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("source", Words, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("mark", Words, nullable=False),
+)
+
+parts = sa.Table(
+    "tidegauge_parts",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    _stream(),
+    *_pane(),
+    sa.Column("removed", sa.Boolean, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Index("tidegauge_parts_ends", "stream", "ends"),
+    sqlite_autoincrement=True,
+)
+
+windows = sa.Table(
+    "tidegauge_windows",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    _stream(),
+    *_pane(),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("said", sa.Text, nullable=False),
+    sa.Column("data", sa.LargeBinary),
+    sa.UniqueConstraint("stream", "reference", "length", "start", "segment", name="tidegauge_windows_key"),
+    sa.Index("tidegauge_windows_start", "stream", "length", "start"),
+    sqlite_autoincrement=True,
+)
+
+events = sa.Table(
+    "tidegauge_events",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    _stream(),
+    sa.Column("kind", Words, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("until", sa.Double),
+    sa.Column("said", Words, nullable=False),
+    sa.Index("tidegauge_events_at", "stream", "at"),
+    sqlite_autoincrement=True,
+)
+
+clusters = sa.Table(
+    "tidegauge_clusters",
+    metadata,
+    _stream(key=True),
+    sa.Column("reference", _NAME, primary_key=True),
+    sa.Column("name", _NAME, primary_key=True),
+    sa.Column("born", sa.BigInteger, nullable=False),
+    sa.Column("gone", sa.BigInteger),
+    sa.Column("absent", sa.BigInteger, nullable=False),
+    sa.Column("said", sa.Text, nullable=False),
+    sa.Column("centre", sa.LargeBinary, nullable=False),
+)
+
+shares = sa.Table(
+    "tidegauge_shares",
+    metadata,
+    sa.Column("stream", _NAME, primary_key=True),
+    sa.Column("reference", _NAME, primary_key=True),
+    sa.Column("name", _NAME, primary_key=True),
+    sa.Column("start", sa.BigInteger, primary_key=True),
+    sa.Column("length", sa.BigInteger, primary_key=True),
+    sa.Column("inside", sa.BigInteger, nullable=False),
+    sa.Column("sampled", sa.BigInteger, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["stream", "reference", "name"],
+        ["tidegauge_clusters.stream", "tidegauge_clusters.reference", "tidegauge_clusters.name"],
+        name="tidegauge_shares_cluster",
+    ),
+)

@@ -1,0 +1,207 @@
+"""A slow and obvious store: dictionaries and lists, copied before anything is tried."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from tidegauge.errors import UsageError
+from tidegauge.records import FollowedCluster, Landing, Part, StreamState
+
+Tables = dict[str, Any]
+
+
+class Model:
+    """What the store must do, for one stream."""
+
+    def __init__(self, stream: str, clock: float) -> None:
+        self.clock = clock
+        self.state = StreamState(stream, "stream")
+        self.batches: dict[str, float] = {}
+        self.positions: dict[str, Any] = {}
+        self.parts: list[Part] = []
+        self.windows: dict[Any, Any] = {}
+        self.events: list[Any] = []
+        self.references: dict[str, bytes] = {}
+        self.baselines: list[Any] = []
+        self.clusters: dict[Any, FollowedCluster] = {}
+
+    def land(self, landing: Landing) -> str:
+        state = self.state
+        if landing.batch in self.batches:
+            return "repeated"
+        if (landing.version, landing.reference) != (state.version, state.reference):
+            return "stale"
+        for part in landing.parts:
+            if state.settled is not None and part.key.start + part.key.length <= state.settled:
+                return "stale"
+        self.batches[landing.batch] = self.clock if landing.watermark is None else landing.watermark
+        self.parts += landing.parts
+        self.events += landing.events
+        if landing.position is not None:
+            self.positions[landing.position.source] = landing.position
+        moved = landing.serial
+        segments = list(state.segments)
+        for segment in landing.segments:
+            if segment not in segments:
+                segments.append(segment)
+                moved = True
+        aside = dict(state.aside)
+        for reason in landing.aside:
+            aside[reason] = aside.get(reason, 0) + landing.aside[reason]
+        watermark = state.watermark
+        if landing.watermark is not None and (watermark is None or landing.watermark > watermark):
+            watermark = landing.watermark
+        self.state = replace(
+            state,
+            version=state.version + moved,
+            watermark=watermark,
+            seen=state.seen + landing.rows,
+            segments=tuple(segments),
+            aside=aside,
+            model=state.model if landing.model is None else landing.model,
+        )
+        return "landed"
+
+    @contextmanager
+    def leading(self) -> Generator[ModelDesk]:
+        before = copy.deepcopy(self.__dict__)
+        try:
+            yield ModelDesk(self)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    def dump(self) -> Tables:
+        return {
+            "state": self.state,
+            "baselines": tuple(self.baselines),
+            "references": {each.reference: self.references[each.reference] for each in self.baselines},
+            "positions": tuple(self.positions[source] for source in sorted(self.positions)),
+            "parts": tuple(self.parts),
+            "windows": {key: (window, data) for key, (window, data) in self.windows.items()},
+            "events": tuple(sorted(self.events, key=lambda event: event.at)),
+            "clusters": {key: plain(cluster) for key, cluster in self.clusters.items()},
+        }
+
+
+class ModelDesk:
+    """The same for the desk. Parts are told apart by their place, which a desk keeps while it is open."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @property
+    def state(self) -> StreamState:
+        return self.model.state
+
+    def parts(self, until: int | None = None) -> list[Part]:
+        return [part for part in self.model.parts if until is None or part.key.end <= until]
+
+    def drop(self, parts: list[Part]) -> None:
+        gone = {id(part) for part in parts}
+        self.model.parts = [part for part in self.model.parts if id(part) not in gone]
+
+    def put(self, part: Part) -> None:
+        self.model.parts.append(part)
+
+    def keep(self, window: Any, data: bytes | None) -> None:
+        self.model.windows[window.key] = (window, data)
+
+    def windows(self, *, length: int, since: int, until: int) -> tuple[Any, ...]:
+        return tuple(window for window, _ in self._closed(length, since, until))
+
+    def sketches(self, *, length: int, since: int, until: int) -> tuple[Part, ...]:
+        closed = self._closed(length, since, until)
+        return tuple(Part(window.key, window.rows, data) for window, data in closed if data is not None)
+
+    def _closed(self, length: int, since: int, until: int) -> list[Any]:
+        found = [
+            (window, data)
+            for key, (window, data) in self.model.windows.items()
+            if key.reference == self.state.reference
+            and key.length == length
+            and key.start >= since
+            and key.start + length <= until
+        ]
+        return sorted(found, key=lambda each: (each[0].key.start, each[0].key.segment))
+
+    def update(self, state: StreamState) -> None:
+        if state.version <= self.state.version:
+            raise UsageError("state", got="an old version", want="a new one")
+        self.model.state = state
+
+    def expire(self, length: int, before: int) -> int:
+        old = [key for key in self.model.windows if key.length == length and key.start + length <= before]
+        for key in old:
+            del self.model.windows[key]
+        return len(old)
+
+    def expire_batches(self, before: float) -> int:
+        old = [batch for batch, latest in self.model.batches.items() if latest < before]
+        for batch in old:
+            del self.model.batches[batch]
+        return len(old)
+
+    def note(self, event: Any) -> None:
+        self.model.events.append(event)
+
+    def follow(self, cluster: FollowedCluster) -> None:
+        self.model.clusters[cluster.reference, cluster.name] = cluster
+
+    def clusters(self) -> list[Any]:
+        found = [c for (reference, _), c in self.model.clusters.items() if reference == self.state.reference]
+        return [plain(cluster) for cluster in sorted(found, key=lambda cluster: (cluster.born, cluster.name))]
+
+    def rebase(self, baseline: Any, data: bytes) -> None:
+        self.model.references.setdefault(baseline.reference, data)
+        self.model.baselines.append(baseline)
+        self.model.state = replace(self.state, reference=baseline.reference, version=self.state.version + 1)
+
+    def rewrite(self, change: Any) -> None:
+        self.model.parts = [replace(part, data=change(part.data)) for part in self.model.parts]
+        for key, (window, data) in self.model.windows.items():
+            self.model.windows[key] = (window, None if data is None else change(data))
+        self.model.references = {key: change(data) for key, data in self.model.references.items()}
+
+
+def plain(cluster: FollowedCluster) -> tuple[Any, ...]:
+    """A cluster as a value that compares."""
+    return (
+        cluster.stream,
+        cluster.reference,
+        cluster.name,
+        cluster.born,
+        cluster.gone,
+        cluster.centre.dtype.str,
+        tuple(cluster.centre.tolist()),
+        repr((cluster.square, cluster.before, cluster.p)),
+        cluster.absent,
+        cluster.examples,
+        cluster.shares,
+    )
+
+
+def dump(store: Any, stream: str) -> Tables:
+    """What a store says of a stream, through every method that reads."""
+    baselines = store.baselines(stream)
+    windows = store.windows(stream)
+    kinds = {(window.key.reference, window.key.length) for window in windows}
+    bytes_of = {
+        part.key: part.data
+        for reference, length in kinds
+        for part in store.sketches(stream, reference=reference, length=length)
+    }
+    return {
+        "state": store.state(stream),
+        "baselines": baselines,
+        "references": {each.reference: store.reference(each.reference) for each in baselines},
+        "positions": store.positions(stream),
+        "parts": tuple(stored.part for stored in store.parts(stream)),
+        "windows": {window.key: (window, bytes_of.get(window.key)) for window in windows},
+        "events": store.events(stream),
+        "clusters": {(c.reference, c.name): plain(c) for c in store.clusters(stream)},
+    }

@@ -1,0 +1,112 @@
+"""The revisions make the tables that the code knows, and an older store comes along with all it has."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import tidegauge.store
+from tests.store.model import dump, plain
+from tests.store.sequences import cluster, landing
+from tests.store.test_store import window_with_score
+from tidegauge.errors import StoreError
+from tidegauge.records import Baseline, Event
+from tidegauge.store import SqlStore, open_store
+from tidegauge.store.address import parse
+from tidegauge.store.database import Database, connect, migrate
+from tidegauge.store.schema import REVISIONS, VERSION_TABLE, metadata
+
+
+def differences(database: Database) -> list[object]:
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+
+def test_the_revisions_make_the_tables_that_the_code_knows(store: SqlStore) -> None:
+    assert differences(store.database) == []
+
+
+def test_the_code_knows_every_revision_that_the_package_holds() -> None:
+    folder = Path(tidegauge.store.__file__).parent / "migrations"
+    script = ScriptDirectory(str(folder))
+    assert tuple(step.revision for step in reversed(list(script.walk_revisions()))) == REVISIONS
+    assert script.get_heads() == [REVISIONS[-1]]
+
+
+def test_a_store_of_the_first_revision_comes_along_with_its_data(
+    tmp_path: Path, opened: Callable[..., SqlStore]
+) -> None:
+    path, rng = str(tmp_path / "old.db"), random.Random(4)
+    database = connect(parse(path))
+    migrate(database, "0001")
+    with database.reading() as connection:
+        tables = set(sa.inspect(connection).get_table_names())
+    assert "tidegauge_windows" in tables
+    assert not {"tidegauge_clusters", "tidegauge_shares"} & tables
+    old = SqlStore(database)
+    old.register("queries", "stream")
+    for number in range(10):
+        assert old.land(landing(rng, old.state("queries"), f"b{number}")) == "landed"
+    with old.leading("queries") as desk:
+        assert desk is not None
+        desk.rebase(Baseline("queries", "ref", 1.0, "ann", "why"), b"reference")
+        desk.keep(window_with_score(rng), b"data")
+        desk.note(Event("queries", "silence", 1.0, "said", 2.0))
+    kept = {
+        "state": old.state("queries"),
+        "baselines": old.baselines("queries"),
+        "references": {"ref": old.reference("ref")},
+        "positions": old.positions("queries"),
+        "parts": tuple(stored.part for stored in old.parts("queries")),
+        "events": old.events("queries"),
+    }
+    windows = old.windows("queries")
+    old.close()
+
+    store = opened("old.db")
+    assert differences(store.database) == []
+    found = dump(store, "queries")
+    assert {name: found[name] for name in kept} == kept
+    assert store.windows("queries") == windows
+    assert found["clusters"] == {}
+    with store.leading("queries") as desk:
+        assert desk is not None
+        born = cluster(rng, desk.state)
+        desk.follow(born)
+    assert [plain(each) for each in store.clusters("queries")] == [plain(born)]
+
+
+def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    database = connect(parse(str(path)))
+    migrate(database, "0001")
+    database.engine.dispose()
+    with closing(sqlite3.connect(path)) as hand, hand:
+        hand.execute("CREATE TABLE tidegauge_shares (mine TEXT)")  # so that the second table of 0002 cannot be made
+    for _ in range(2):
+        with pytest.raises(StoreError, match="already exists"):
+            open_store(str(path))
+    with closing(sqlite3.connect(path)) as hand:
+        assert hand.execute("SELECT version_num FROM tidegauge_version").fetchall() == [("0001",)]
+        names = {name for (name,) in hand.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert "tidegauge_clusters" not in names
+
+
+def test_a_sqlite_store_is_as_careful_as_it_says(store: SqlStore) -> None:
+    with store.database.reading() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
+        }
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "busy_timeout": 30_000}
+    assert found == wanted

@@ -448,6 +448,62 @@ def test_side_columns_of_rejected_rows_are_not_judged() -> None:
     assert batch.times.tolist() == [5.0]
 
 
+UNTIMED = ["soon", None, float("nan"), pd.NaT, np.datetime64("NaT"), SECONDS * 1000, float("inf")]
+
+
+@pytest.mark.parametrize("time", UNTIMED, ids=str)
+def test_a_row_without_a_usable_time_can_be_set_aside(time: Any) -> None:
+    """All columns stay in step, and a row that has another fault counts for that one."""
+    batch = admit(
+        [[1.0], [2.0], None, [4.0], [5.0]],
+        times=[10, time, time, time, 50],
+        ids=list("abcde"),
+        texts=list("ABCDE"),
+        sessions=list("vwxyz"),
+        segments=list("klmno"),
+        outcomes={"clicked": [1, float("inf"), "bad", 0, 0]},
+        source="a.csv",
+        first_row=10,
+        strict_times=False,
+    )
+    assert batch.x.tolist() == [[1.0], [5.0]]
+    assert dict(batch.rejected) == {"null": 1, "time": 2}
+    assert batch.first_rejected == {"null": "a.csv, row 13", "time": "a.csv, row 12"}
+    assert batch.times is not None
+    assert batch.times.tolist() == [10.0, 50.0]
+    sides: Any = (batch.ids, batch.texts, batch.sessions, batch.segments)
+    assert ["".join(side) for side in sides] == ["ae", "AE", "vz", "ko"]
+    assert batch.outcomes["clicked"].tolist() == [[1.0, 1.0], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([NAIVE, None], pa.timestamp("ms")),
+        pd.Series([pd.Timestamp(STAMP), pd.NaT]),
+        np.array([NAIVE, "NaT"], "M8[ms]"),
+        [SECONDS, np.nan],
+    ],
+    ids=lambda times: type(times).__name__,
+)
+def test_missing_times_of_any_column_are_set_aside(times: Any) -> None:
+    batch = admit(GRID, times=times, strict_times=False)
+    assert batch.x.tolist() == GRID[:1].astype(np.float32).tolist()
+    assert (batch.times.tolist(), dict(batch.rejected)) == ([SECONDS], {"time": 1})  # type: ignore[union-attr]
+
+
+def test_without_a_usable_time_nothing_is_left() -> None:
+    batch = admit(GRID, times=np.array([1, 2], "m8[s]"), ids=["a", "b"], strict_times=False)
+    assert (batch.x.shape, dict(batch.rejected)) == ((0, 3), {"time": 2})
+    assert batch.ids is not None
+    assert len(batch.ids) == 0
+    assert concat([batch, admit(GRID, times=[1, 2], ids=["a", "b"])]).rejected == {"time": 2}
+
+
+def test_times_that_are_not_there_are_not_wanted() -> None:
+    assert admit(GRID, strict_times=False).rows == 2
+
+
 def test_arrow_nanoseconds_are_not_taken_for_numbers() -> None:
     times = pa.array([1_700_000_000_123_456_789] * 2, pa.timestamp("ns"))
     batch: Any = admit(GRID, times=times)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidegauge.gate.faults import examine, tally
+import numpy as np
+
+from tidegauge.gate.faults import code_of, examine, tally
 from tidegauge.gate.place import Place
 from tidegauge.gate.quantised import INT8_SCALE, scale_of
-from tidegauge.gate.sides import Parser, names_of, outcome_of, pick_values, seconds_of, texts_of
+from tidegauge.gate.sides import Parser, known_seconds_of, names_of, outcome_of, pick_values, seconds_of, texts_of
 from tidegauge.gate.vectors import convert
 from tidegauge.records import Batch, Stored
 
@@ -26,12 +28,13 @@ def admit(
     scale: float = INT8_SCALE,
     source: str = "array",
     first_row: int = 0,
+    strict_times: bool = True,
 ) -> Batch:
     """Admit the rows of `x` that can be measured, and set the others aside by reason, side columns in step.
 
     A row is set aside as ``null`` (no vector, or an empty one), ``width`` (other than `width`, or else than the most
-    common width), ``nan``, ``inf``, ``overflow`` (finite, but it or its squared length is beyond float32) or ``zero``
-    (zero in every dimension).
+    common width), ``nan``, ``inf``, ``overflow`` (finite, but it or its squared length is beyond float32), ``zero``
+    (zero in every dimension) or, where `strict_times` is False, ``time``.
 
     Returns a batch of float32 (admitted, d); admitted and rejected rows add up to n. Raises `DataError` where something
     is no number or no time, or where a side column is not n long.
@@ -53,6 +56,8 @@ def admit(
         whose zero is not known, are refused.
     source, first_row : str and int
         Where the rows came from, and how many rows of it went before, for messages.
+    strict_times : bool
+        Whether a time that is missing, unreadable or out of range is an error; else its row is set aside.
 
     Examples
     --------
@@ -67,6 +72,13 @@ def admit(
     applied = scale_of(rows, scale, place)
     vectors, codes = examine(rows, width, applied)
     keep = codes == 0
+    seconds = None
+    if times is not None and not strict_times:
+        seconds = known_seconds_of(pick_values(times, keep, place.part("times")))
+        known = ~np.isnan(seconds)
+        if not known.all():
+            codes[keep] = np.where(known, 0, code_of("time"))
+            vectors, seconds, keep = vectors[known], seconds[known], codes == 0
     rejected, first = tally(codes, place)
 
     def side(values: Any, name: str, parse: Parser) -> Any:
@@ -76,7 +88,7 @@ def admit(
         x=vectors,
         ids=side(ids, "ids", names_of),
         texts=side(texts, "texts", texts_of),
-        times=side(times, "times", seconds_of),
+        times=side(times, "times", seconds_of) if seconds is None else seconds,
         sessions=side(sessions, "sessions", names_of),
         segments=side(segments, "segments", texts_of),
         outcomes={name: side(values, f"outcome {name}", outcome_of) for name, values in (outcomes or {}).items()},

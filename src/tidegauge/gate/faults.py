@@ -11,8 +11,8 @@ from tidegauge.gate.arrays import Array
 from tidegauge.gate.place import Place
 from tidegauge.gate.vectors import Rows
 
-REASONS: Final = ("null", "width", "nan", "inf", "overflow", "zero")
-"""Why a row is set aside; a row that has several faults counts for the first of these."""
+REASONS: Final = ("malformed", "null", "width", "nan", "inf", "overflow", "zero", "time")
+"""Why a row is set aside; a row that has several faults counts for the first of these. Feeds find what is malformed."""
 
 
 def examine(
@@ -39,17 +39,18 @@ def _grid(rows: Array | Rows, width: int | None, codes: npt.NDArray[np.int8]) ->
     if isinstance(rows, np.ndarray):
         if rows.shape[1] and width in (None, rows.shape[1]):
             return np.asarray(rows)
-        codes[:] = _code("width" if rows.shape[1] else "null")
+        codes[:] = code_of("width" if rows.shape[1] else "null")
         return np.empty((0, width or 0), np.float32)
     lengths = np.fromiter((0 if row is None else len(row) for row in rows), np.int64, len(rows))
     wanted = width if width is not None else _most_common(lengths)
-    codes[lengths != wanted] = _code("width")
-    codes[lengths == 0] = _code("null")
+    codes[lengths != wanted] = code_of("width")
+    codes[lengths == 0] = code_of("null")
     kept = [row for row, code in zip(rows, codes.tolist(), strict=True) if row is not None and not code]
     return np.stack(kept) if kept else np.empty((0, wanted), np.float32)
 
 
-def _code(reason: str) -> int:
+def code_of(reason: str) -> int:
+    """1 + the index of a reason; 0 stands for a row that is admitted."""
     return REASONS.index(reason) + 1
 
 
@@ -81,7 +82,7 @@ def _faults(grid: Array, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int
     )
     faults = np.zeros(len(vectors), np.int8)
     for reason, rows in found:
-        faults[suspects[rows]] = _code(reason)
+        faults[suspects[rows]] = code_of(reason)
     return faults if faults.any() else None
 
 
@@ -89,4 +90,4 @@ def tally(codes: npt.NDArray[np.int8], place: Place) -> tuple[dict[str, int], di
     """Count codes by reason, and say where the first of each stands."""
     counts = np.bincount(codes, minlength=len(REASONS) + 1)[1:]
     rejected = {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count}
-    return rejected, {reason: place.row(int(np.argmax(codes == _code(reason)))) for reason in rejected}
+    return rejected, {reason: place.row(int(np.argmax(codes == code_of(reason)))) for reason in rejected}

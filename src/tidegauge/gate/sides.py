@@ -63,17 +63,30 @@ def names_of(picked: Picked) -> StrArray:
 
 def seconds_of(picked: Picked) -> npt.NDArray[np.float64]:
     """Epoch seconds, UTC, of timestamps, dates, ISO 8601 text or numbers."""
-    values = picked.values
-    if values.dtype.kind == "M":
-        seconds = _datetime_seconds(values)
-    elif values.dtype.kind in "fiu":
-        seconds = values.astype(np.float64)
-    else:
-        seconds = np.fromiter((_moment(value) for value in values), np.float64, len(values))
-    bad = np.flatnonzero(~(np.abs(seconds) <= LATEST_SECONDS))
+    seconds = _seconds(picked.values)
+    bad = np.flatnonzero(~is_time(seconds))
     if len(bad):
-        raise _time_error(picked.at(int(bad[0])), values[bad[0]], float(seconds[bad[0]]))
+        raise _time_error(picked.at(int(bad[0])), picked.values[bad[0]], float(seconds[bad[0]]))
     return seconds
+
+
+def known_seconds_of(picked: Picked) -> npt.NDArray[np.float64]:
+    """Epoch seconds as of `seconds_of`; NaN where a time is missing, unreadable or out of range."""
+    seconds = _seconds(picked.values)
+    return np.where(is_time(seconds), seconds, np.nan)
+
+
+def is_time(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which numbers can be epoch seconds."""
+    return np.abs(seconds) <= LATEST_SECONDS
+
+
+def _seconds(values: Array) -> npt.NDArray[np.float64]:
+    if values.dtype.kind == "M":
+        return _datetime_seconds(values)
+    if values.dtype.kind in "fiu":
+        return values.astype(np.float64)
+    return np.fromiter((_moment(value) for value in values), np.float64, len(values))
 
 
 def _datetime_seconds(values: Array) -> npt.NDArray[np.float64]:

@@ -27,8 +27,9 @@ def open_arrow(path: Path, columns: Columns) -> TableReader:
         schema = _open(mapped).schema
     layout = resolve(arrow_kinds(schema, source), columns, source)
 
-    def frames(size: int) -> Iterator[Frame]:
-        for frame in arrow_frames(_record_batches(mapped, layout.names), layout, size, source=source, kind="Arrow"):
+    def frames(size: int, skip: int) -> Iterator[Frame]:
+        stream = _record_batches(mapped, layout.names)
+        for frame in arrow_frames(stream, layout, size, source=source, kind="Arrow", skip=skip):
             yield frame
             mapped.release()
 

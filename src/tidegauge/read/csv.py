@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tidegauge.errors import DataError
 from tidegauge.read.failure import failing
+from tidegauge.read.quoted import fields
 from tidegauge.read.table import (
     Frame,
     Kind,
@@ -23,7 +24,7 @@ from tidegauge.read.table import (
     resolve,
     side_names,
 )
-from tidegauge.read.text import open_bytes
+from tidegauge.read.text import Line, open_bytes
 from tidegauge.records import Columns
 
 BLOCK_BYTES: Final = 8 << 20
@@ -45,6 +46,25 @@ class _Dialect:
         return str(self.path)
 
 
+@dataclass(frozen=True, slots=True)
+class CsvRows:
+    """How the rows of a CSV source are read: what its fields are called, and the types of those that are needed."""
+
+    source: str
+    layout: Layout
+    names: tuple[str, ...]
+    types: Mapping[str, Any]
+    delimiter: str
+
+    def frame(self, block: Sequence[Line]) -> Frame:
+        """Read rows as columns; `DataError` where one has another number of fields, or text for a number."""
+        with failing(self.source, "CSV"):
+            table = _table(block, self.names, self.types, self.delimiter)
+        if table.num_rows != len(block):
+            raise DataError(self.source, got=f"{table.num_rows} rows", want=f"{len(block)}")
+        return _with_lists({name: table.column(name) for name in self.layout.names}, self.layout, self.source, 0)
+
+
 def open_csv(path: Path, columns: Columns) -> TableReader:
     """Open a CSV or TSV file, with a header row, or without one if its first row is all numbers.
 
@@ -60,11 +80,29 @@ def open_csv(path: Path, columns: Columns) -> TableReader:
     layout = resolve(_kinds(sample, columns, source), columns, source)
     types = _types(sample.schema, layout)
 
-    def frames(size: int) -> Iterator[Frame]:
-        stream = arrow_frames(_located(dialect, types), layout, size, source=source, kind="CSV")
-        return _parsed(stream, layout, source)
+    def frames(size: int, skip: int) -> Iterator[Frame]:
+        stream = arrow_frames(_located(dialect, types), layout, size, source=source, kind="CSV", skip=skip)
+        return _parsed(stream, layout, source, skip)
 
     return TableReader(source, layout, frames)
+
+
+def csv_rows(sample: Sequence[Line], names: Sequence[str], columns: Columns, source: str, delimiter: str) -> CsvRows:
+    """Tell from some rows of fields of these names how all are to be read.
+
+    Raises `DataError` where the columns cannot be told (see `table.resolve`).
+
+    Examples
+    --------
+    >>> csv_rows([Line(2, b"1,0.5,a")], ["x0", "x1", "key"], Columns(id="key"), "a.csv", ",").layout.vector
+    ('x0', 'x1')
+    """
+    with failing(source, "CSV"):
+        table = _table(
+            [line for line in sample if len(fields(line.data, delimiter)) == len(names)], names, {}, delimiter
+        )
+    layout = resolve(_kinds(table, columns, source), columns, source)
+    return CsvRows(source, layout, tuple(names), _types(table.schema, layout), delimiter)
 
 
 def parse_vector(text: str) -> list[float] | None:
@@ -82,15 +120,39 @@ def parse_vector(text: str) -> list[float] | None:
 
 def _dialect(path: Path) -> _Dialect:
     with open_bytes(path) as stream:
-        line = stream.readline(BLOCK_BYTES).decode("utf-8-sig", errors="replace")
-    delimiter = "\t" if ".tsv" in path.suffixes else ","
-    return _Dialect(path, delimiter, not _is_data(next(csv.reader([line], delimiter=delimiter), [])))
+        line = stream.readline(BLOCK_BYTES)
+    delimiter = delimiter_of(path)
+    return _Dialect(path, delimiter, not is_data(fields(line, delimiter)))
 
 
-def _is_data(fields: list[str]) -> bool:
-    """Whether a first row is numbers rather than names; 0, 1, 2, ... are names."""
-    names = [str(i) for i in range(len(fields) + 1)]
-    return fields not in (names[:-1], names[1:]) and all(_is_number(field) for field in fields)
+def delimiter_of(path: Path) -> str:
+    """What stands between two fields, by the file's name."""
+    return "\t" if ".tsv" in path.suffixes else ","
+
+
+def is_data(first: list[str]) -> bool:
+    """Whether a first row is numbers rather than names; 0, 1, 2, ... are names.
+
+    Examples
+    --------
+    >>> is_data(["0.5", "1"]), is_data(["x0", "x1"]), is_data(["0", "1"])
+    (True, False, False)
+    """
+    names = [str(i) for i in range(len(first) + 1)]
+    return first not in (names[:-1], names[1:]) and all(_is_number(field) for field in first)
+
+
+def _table(rows: Iterable[Line], names: Sequence[str], types: Mapping[str, Any], delimiter: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    data = b"".join(row.data for row in rows)
+    return pc.read_csv(
+        pa.BufferReader(data),
+        read_options=pc.ReadOptions(column_names=list(names), use_threads=False, block_size=len(data) + 1),
+        parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=pc.ConvertOptions(column_types=dict(types), include_columns=list(types)),
+    )
 
 
 def _is_number(text: str) -> bool:
@@ -185,24 +247,26 @@ def _raise_first_text(dialect: _Dialect, numeric: set[str]) -> None:
                     raise DataError(f"{where}, column {name}", got=repr(field[:60]), want="a number")
 
 
-def _parsed(frames: Iterator[Frame], layout: Layout, source: str) -> Iterator[Frame]:
-    """Replace the column of lists as text by lists of numbers."""
-    given = 0
+def _parsed(frames: Iterator[Frame], layout: Layout, source: str, given: int) -> Iterator[Frame]:
     for frame in frames:
-        if not layout.packed:
-            yield frame
-            continue
-        name = layout.vector[0]
-        texts = frame[name]
-        lists = _lists_fast(texts)
-        if lists is None:
-            where = (f"{source}, row {given + i + 1}, column {name}" for i in range(len(texts)))
-            lists = [_parse(text, at) for text, at in zip(texts.to_pylist(), where, strict=True)]
-        given += len(texts)
-        yield {**frame, name: lists}
+        yield _with_lists(frame, layout, source, given)
+        given += len(frame[layout.vector[0]])
 
 
-def _lists_fast(texts: Any) -> Any:
+def _with_lists(frame: Frame, layout: Layout, source: str, given: int) -> Frame:
+    """Replace the column of lists as text by lists of numbers; `given` rows went before, for messages."""
+    if not layout.packed:
+        return frame
+    name = layout.vector[0]
+    texts = frame[name]
+    lists = lists_fast(texts)
+    if lists is None:
+        where = (f"{source}, row {given + i + 1}, column {name}" for i in range(len(texts)))
+        lists = [_parse(text, at) for text, at in zip(texts.to_pylist(), where, strict=True)]
+    return {**frame, name: lists}
+
+
+def lists_fast(texts: Any) -> Any:
     """The lists by Arrow, ten times faster than `parse_vector`, or None where one needs a closer look."""
     import pyarrow as pa
     from pyarrow import compute

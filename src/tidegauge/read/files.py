@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from tidegauge.contracts import Reader
 from tidegauge.errors import DataError, UsageError
@@ -26,6 +26,14 @@ BATCH_ROWS: Final = 8192
 """Rows that `read_all` reads at a time."""
 
 
+class FileReader(Reader, Protocol):
+    """A reader of one file, which can begin anywhere in it."""
+
+    def batches(self, size: int, skip: int = 0, width: int | None = None) -> Iterator[Batch]:
+        """Yield gated batches of at most `size` rows after the first `skip`, all of `width` if that is given."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A file format: how its files are called, how they begin (if in one way), and what opens one."""
@@ -33,7 +41,7 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     magics: tuple[bytes, ...]
-    open: Callable[[Path, Columns], Reader]
+    open: Callable[[Path, Columns], FileReader]
 
 
 FORMATS: Final = (
@@ -173,21 +181,33 @@ def expand(path: str | PathLike[str]) -> list[Path]:
     tidegauge.errors.DataError: nothing/*.npy: got no match, want a file, a directory or a pattern that matches some
     """
     name = fspath(path)
-    with failing(name, "readable"):
-        if Path(name).exists():
-            matches = [Path(name)]
-        else:
-            matches = [Path(match) for match in glob.glob(name, recursive=True) if _is_visible(Path(match).name)]
-        files = {file for match in matches for file in ([match] if match.is_file() else _inside(match))}
+    files, matches = find(name)
     if files:
-        return sorted(files, key=lambda file: natural(file.as_posix()))
+        return files
     if matches:
         raise DataError(name, got="no file of a known format in it", want=f"some of {', '.join(SUFFIXES)}")
     got = "no match" if glob.has_magic(name) else "no such file or directory"
     raise DataError(name, got=got, want="a file, a directory or a pattern that matches some")
 
 
-def open_file(path: Path, columns: Columns) -> Reader:
+def find(name: str) -> tuple[list[Path], bool]:
+    """List the files that a path stands for now, as `expand` does, and tell whether there is anything at all.
+
+    Examples
+    --------
+    >>> find("nothing/*.npy")
+    ([], False)
+    """
+    with failing(name, "readable"):
+        if Path(name).exists():
+            matches = [Path(name)]
+        else:
+            matches = [Path(match) for match in glob.glob(name, recursive=True) if _is_visible(Path(match).name)]
+        files = {file for match in matches for file in ([match] if match.is_file() else _inside(match))}
+    return sorted(files, key=lambda file: natural(file.as_posix())), bool(matches)
+
+
+def open_file(path: Path, columns: Columns) -> FileReader:
     """Open one file by its extension, or by how it begins if that is unknown.
 
     Raises `DataError` where the file is empty, unreadable, or in no known format.
@@ -197,10 +217,11 @@ def open_file(path: Path, columns: Columns) -> Reader:
         start = stream.read(16)
     if not start:
         raise DataError(source, got="an empty file (0 bytes)", want="rows")
-    return _format(path, start).open(path, columns)
+    return format_of(path, start).open(path, columns)
 
 
-def _format(path: Path, start: bytes) -> Format:
+def format_of(path: Path, start: bytes) -> Format:
+    """Tell the format of a file by its extension, or by its first 16 bytes; `DataError` where they disagree."""
     begins = next((each for each in FORMATS if each.magics and start.startswith(each.magics)), None)
     called = next((each for each in FORMATS if path.name.lower().endswith(each.suffixes)), None)
     if called is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -49,8 +50,8 @@ class NpyReader:
         """Number of rows, admitted or not."""
         return self._header.shape[0]
 
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Yield gated batches of at most `size` rows."""
+    def batches(self, size: int, skip: int = 0, width: int | None = None) -> Iterator[Batch]:
+        """Yield gated batches of at most `size` rows after the first `skip`, of `width` or else of the array's own."""
         if not self.rows:
             return
         header = self._header
@@ -58,9 +59,9 @@ class NpyReader:
             mapped = Mapped(self._path)
             order = "F" if header.fortran else "C"
             x: Any = np.ndarray(header.shape, header.dtype, mapped.buffer, header.offset, order=order)
-        for start in range(0, self.rows, size):
+        for start in range(skip, self.rows, size):
             part = x[start : start + size]
-            yield admit(part, width=header.shape[1], scale=self._scale, source=self.source, first_row=start)
+            yield admit(part, width=width or header.shape[1], scale=self._scale, source=self.source, first_row=start)
             mapped.release()
 
 
@@ -99,7 +100,7 @@ def open_npz(path: Path, columns: Columns) -> TableReader:
     needed = {name: headers[name] for name in layout.names}
     _refuse_objects(needed, source)
     rows = _common_length(needed, source)
-    return TableReader(source, layout, lambda size: _frames(path, needed, rows, size), rows=lambda: rows)
+    return TableReader(source, layout, lambda size, skip: _frames(path, needed, rows, size, skip), rows=lambda: rows)
 
 
 def _members(archive: zipfile.ZipFile) -> list[str]:
@@ -144,28 +145,32 @@ def _common_length(headers: Mapping[str, _Header], source: str) -> int:
     return next(iter(lengths.values()))
 
 
-def _frames(path: Path, headers: Mapping[str, _Header], rows: int, size: int) -> Iterator[Frame]:
+def _frames(path: Path, headers: Mapping[str, _Header], rows: int, size: int, skip: int) -> Iterator[Frame]:
     with failing(str(path), "NumPy archive"), ExitStack() as stack:
         archive = stack.enter_context(zipfile.ZipFile(path))
         parts: dict[str, Iterator[Any]] = {}
         for name, header in headers.items():
             stream = stack.enter_context(archive.open(f"{name}.npy"))
             stream.seek(header.offset)
-            parts[name] = guarded(_slices(stream, header, size, f"{path}, array {name}"), str(path), "NumPy archive")
+            parts[name] = guarded(
+                _slices(stream, header, size, skip, f"{path}, array {name}"), str(path), "NumPy archive"
+            )
         close = stack.pop_all()
     with close:
-        for _ in range(0, rows, size):
+        for _ in range(skip, rows, size):
             yield {name: next(part) for name, part in parts.items()}
 
 
-def _slices(stream: IO[bytes], header: _Header, size: int, what: str) -> Iterator[Any]:
-    """Decompress a member `size` rows at a time; in Fortran order no row is whole before the end."""
+def _slices(stream: IO[bytes], header: _Header, size: int, skip: int, what: str) -> Iterator[Any]:
+    """Decompress a member `size` rows at a time after `skip`; in Fortran order no row is whole before the end."""
     rows, *rest = header.shape
     if header.fortran and rest:
         whole = _take(stream, header, header.shape[::-1], what).T
-        yield from (whole[start : start + size] for start in range(0, rows, size))
+        yield from (whole[start : start + size] for start in range(skip, rows, size))
         return
-    for start in range(0, rows, size):
+    if skip:
+        stream.seek(skip * math.prod(rest) * header.dtype.itemsize, os.SEEK_CUR)
+    for start in range(skip, rows, size):
         yield _take(stream, header, (min(size, rows - start), *rest), what)
 
 

@@ -25,9 +25,10 @@ def open_parquet(path: Path, columns: Columns) -> TableReader:
         schema, rows = file.schema_arrow, file.metadata.num_rows
     layout = resolve(arrow_kinds(schema, source), columns, source)
 
-    def frames(size: int) -> Iterator[Frame]:
-        stream = _record_batches(path, layout.names, size)
-        return arrow_frames(stream, layout, size, source=source, kind="Parquet")
+    def frames(size: int, skip: int) -> Iterator[Frame]:
+        group, left = _place(path, skip) if skip else (0, 0)
+        stream = _record_batches(path, layout.names, size, group)
+        return arrow_frames(stream, layout, size, source=source, kind="Parquet", skip=left)
 
     return TableReader(source, layout, frames, rows=lambda: rows)
 
@@ -39,8 +40,17 @@ def _open(path: Path) -> Any:
     return pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
 
 
-def _record_batches(path: Path, names: Sequence[str], size: int) -> Iterator[Any]:
+def _place(path: Path, skip: int) -> tuple[int, int]:
+    """The row group that row `skip` (counted from 0) lies in, and how many rows of it come before."""
+    with failing(str(path), "Parquet"), _open(path) as file:
+        group = 0
+        while group < file.num_row_groups and skip >= (rows := file.metadata.row_group(group).num_rows):
+            group, skip = group + 1, skip - rows
+    return group, skip
+
+
+def _record_batches(path: Path, names: Sequence[str], size: int, first: int) -> Iterator[Any]:
     with _open(path) as file:
-        for group in range(file.num_row_groups):
+        for group in range(first, file.num_row_groups):
             stream = file.iter_batches(size, row_groups=[group], columns=list(names))
             yield from guarded(stream, f"{path}, row group {group + 1}", "Parquet")

@@ -41,13 +41,15 @@ class Layout:
 
 
 class TableReader:
-    """A reader of columns, whatever the format: `frames(size)` yields at most `size` rows at a time, in order."""
+    """A reader of columns, whatever the format: `frames(size, skip)` leaves out the first `skip` rows, and yields at
+    most `size` of the others at a time, in order.
+    """
 
     def __init__(
         self,
         source: str,
         layout: Layout,
-        frames: Callable[[int], Iterator[Frame]],
+        frames: Callable[[int, int], Iterator[Frame]],
         *,
         rows: Callable[[], int | None] = lambda: None,
     ) -> None:
@@ -59,10 +61,12 @@ class TableReader:
         """Number of rows, admitted or not, where the format tells."""
         return self._rows()
 
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Yield gated batches of at most `size` rows; the first admitted rows set the width of all that follow."""
-        width, given = None, 0
-        for frame in self._frames(size):
+    def batches(self, size: int, skip: int = 0, width: int | None = None) -> Iterator[Batch]:
+        """Yield gated batches of at most `size` rows after the first `skip`; all are of `width`, or else as wide as the
+        first admitted rows.
+        """
+        given = skip
+        for frame in self._frames(size, skip):
             batch = admit_frame(frame, self._layout, source=self.source, width=width, first_row=given)
             width = batch.width if batch.rows else width
             given += batch.rows + sum(batch.rejected.values())
@@ -77,7 +81,7 @@ def no_rows(source: str) -> TableReader:
     >>> list(no_rows("a.csv").batches(10))
     []
     """
-    return TableReader(source, Layout((), True, Columns()), lambda size: iter(()), rows=lambda: 0)
+    return TableReader(source, Layout((), True, Columns()), lambda size, skip: iter(()), rows=lambda: 0)
 
 
 def side_names(columns: Columns) -> list[str]:
@@ -118,6 +122,7 @@ def admit_frame(frame: Frame, layout: Layout, *, source: str, width: int | None 
         scale=columns.scale,
         source=source,
         first_row=first_row,
+        strict_times=columns.strict_times,
     )
 
 
@@ -175,13 +180,17 @@ def arrow_kinds(schema: Any, source: str) -> dict[str, Kind]:
     return {field.name: _arrow_kind(field.type) for field in schema}
 
 
-def arrow_frames(stream: Iterable[Any], layout: Layout, size: int, *, source: str, kind: str) -> Iterator[Frame]:
-    """Check Arrow record batches of a `kind` file, and cut and join them into frames of `size` rows, the last fewer."""
+def arrow_frames(
+    stream: Iterable[Any], layout: Layout, size: int, *, source: str, kind: str, skip: int = 0
+) -> Iterator[Frame]:
+    """Check Arrow record batches of a `kind` file, leave out the first `skip` rows, and cut and join the others into
+    frames of `size` rows, the last fewer.
+    """
     import pyarrow as pa
 
     held: list[Any] = []
     missing = size
-    for record_batch in guarded(map(_validated, stream), source, kind):
+    for record_batch in guarded(map(_validated, after(stream, skip)), source, kind):
         start = 0
         while start < record_batch.num_rows:
             piece = record_batch.slice(start, missing)
@@ -192,6 +201,24 @@ def arrow_frames(stream: Iterable[Any], layout: Layout, size: int, *, source: st
                 held, missing = [], size
     if held:
         yield _frame(pa.Table.from_batches(held), layout.names)
+
+
+def after(stream: Iterable[Any], skip: int) -> Iterator[Any]:
+    """Record batches without their first `skip` rows, which are not looked at.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> parts = [pa.record_batch({"x": [1, 2]}), pa.record_batch({"x": [3, 4]})]
+    >>> [part.column("x").to_pylist() for part in after(parts, 3)]
+    [[4]]
+    """
+    for record_batch in stream:
+        if skip >= record_batch.num_rows:
+            skip -= record_batch.num_rows
+        else:
+            yield record_batch.slice(skip)
+            skip = 0
 
 
 def natural(name: str) -> tuple[str | int, ...]:

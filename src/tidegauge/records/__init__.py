@@ -40,6 +40,7 @@ from tidegauge.records.monitoring import (
     Window,
     WindowState,
 )
+from tidegauge.records.samples import SampleSizes
 
 __all__ = [
     "ALL",
@@ -68,6 +69,7 @@ __all__ = [
     "Region",
     "RowIndex",
     "RowValues",
+    "SampleSizes",
     "Score",
     "Scores",
     "Side",

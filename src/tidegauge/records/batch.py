@@ -45,7 +45,8 @@ class Batch:
     outcomes : mapping of name to float64 array, shape (n, 2)
         Numerator and denominator of each declared outcome; a missing value has denominator 0.
     rejected : mapping of reason to int
-        Rows set aside, by reason (``nan``, ``inf``, ``zero``, ``null``, ``width``, ``overflow``).
+        Rows set aside, by reason (``malformed``, ``null``, ``width``, ``nan``, ``inf``, ``overflow``, ``zero``,
+        ``time``).
     first_rejected : mapping of reason to str
         Where the first row set aside for a reason stands, such as ``"a.csv, row 17"``.
     source : str
@@ -80,7 +81,7 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Which columns of a table hold what. ``vector=None`` means: find the only column that can be one; int8 vectors are
-    multiplied by ``scale``.
+    multiplied by ``scale``; where ``strict_times`` is False, a row without a usable time is set aside, not an error.
     """
 
     vector: str | None = None
@@ -91,3 +92,4 @@ class Columns:
     segment: str | None = None
     outcomes: tuple[str, ...] = ()
     scale: float = 1 / 127
+    strict_times: bool = True

@@ -12,7 +12,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from quality import peers
 from quality.harness import run_table
 
-TABLES = ("false_alarms", "power", "consistency", "scenarios", "false_alarms_frozen", "power_frozen", "peers")
+TABLES = (
+    "false_alarms",
+    "power",
+    "consistency",
+    "scenarios",
+    "false_alarms_frozen",
+    "power_frozen",
+    "followed",
+    "peers",
+)
 
 
 def main() -> int:

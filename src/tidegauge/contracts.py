@@ -98,7 +98,9 @@ class Store(Protocol):
         ...
 
     def land(self, landing: Landing) -> Landed:
-        """Keep a landing whole: ``landed``; ``repeated`` where its batch is there; ``stale`` where the state moved."""
+        """Keep a landing whole (``landed``), or nothing of it: its batch is there (``repeated``), the state moved on
+        (``stale``), or another reader of its source is ahead (``overtaken``).
+        """
         ...
 
     def leading(self, stream: str) -> AbstractContextManager[Desk | None]:

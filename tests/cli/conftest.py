@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.cli.place import SETTINGS, Place, reference
 from tidegauge import Reference
 from tidegauge.cli import run
 
@@ -55,6 +56,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     line = ["sketch", "moved.npy", "-r", "normal.tg", "-o", "moved.tgs"]
     assert run([str(folder / word) if "." in word else word for word in line]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def normal() -> Reference:
+    return reference()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tidegauge: Tidegauge, normal: Reference) -> Place:
+    """The current folder, with settings and the reference that they name."""
+    monkeypatch.chdir(tmp_path)
+    normal.save(tmp_path / "normal.tg")
+    here = Place(tmp_path, tidegauge)
+    here.settings(SETTINGS)
+    return here
 
 
 def table(x: np.ndarray, name: str) -> pa.Table:

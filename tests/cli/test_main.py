@@ -16,7 +16,8 @@ import tidegauge as package
 from tests.cli.conftest import Tidegauge
 
 SCRIPT = Path(sys.executable).with_name("tidegauge")
-COMMANDS = ["compare", "fit", "sketch", "inspect", "demo"]
+MONITORING = ["init", "check", "watch", "observe", "backfill", "status", "history", "report", "rebaseline", "forget"]
+COMMANDS = ["compare", "fit", "sketch", "inspect", "demo", *MONITORING, "export", "import"]
 HEAVY = ["numpy", "scipy", "pyarrow", "matplotlib", "sklearn", "jinja2"]
 
 

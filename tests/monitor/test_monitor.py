@@ -113,10 +113,10 @@ def test_panes_of_rows_follow_each_other_whatever_the_batches():
 def test_rejected_rows_answer_in_the_first_pane_and_in_a_pane_without_rows():
     bad = np.full((10, WIDTH), np.nan, np.float32)
     mixed = admit(np.concatenate([ROWS[600:640], bad]), times=np.full(50, 5.0), source="a.csv")
-    (key, sketch), = sketches(monitor().step(mixed, STATE, name="b"))
+    ((key, sketch),) = sketches(monitor().step(mixed, STATE, name="b"))
     assert (key.start, sketch.seen, dict(sketch.rejected)) == (0, 40, {"nan": 10})
     landing = monitor().step(admit(bad, times=np.full(10, 5.0)), replace(STATE, watermark=130.0), name="b")
-    (key, sketch), = sketches(landing)
+    ((key, sketch),) = sketches(landing)
     assert (key.start, sketch.seen, dict(sketch.rejected), dict(landing.aside)) == (120, 0, {"nan": 10}, {"nan": 10})
 
 
@@ -148,7 +148,7 @@ def test_a_swapped_model_is_called_that_at_once_and_its_vectors_are_never_summed
     assert landing.aside == {"canary": 1, "model": 100}
     assert "canary 'canary-a' moved by a cosine distance of 2" in landing.model
     assert [event.kind for event in landing.events] == ["model changed"]
-    (key, sketch), = sketches(landing)
+    ((key, sketch),) = sketches(landing)
     assert (sketch.seen, dict(sketch.rejected)) == (0, {"model": 100})
     window = m.judge(key, sketch)
     assert window.state == "model changed"

@@ -30,7 +30,7 @@ class Rows:
         for low in range(begin, self.ready, size):
             high = min(low + size, self.ready)
             batch = admit(ROWS[low:high], times=np.arange(low, high, dtype=float), source=self.source)
-            yield Delivery(f"{self.source}:{low}-{high}", batch, Position(self.source, high))
+            yield Delivery(f"{self.source}:{low}-{high}", batch, Position(self.source, high, after=low))
 
     def faults(self):
         said, self.said = tuple(self.said), []
@@ -63,6 +63,28 @@ def test_a_batch_that_landed_unheard_is_passed_over(place):
         recorder.observe(batch, name="rows:0-30")
         assert [progress.rows for progress in run(recorder, Rows(60))] == [0, 30]
         assert recorder.store.state("queries").seen == 60
+
+
+def test_two_who_cut_one_source_otherwise_land_each_row_once(place):
+    """The one that is overtaken begins again where the other is."""
+    one, two = place.recorder(batch_rows=30), place.recorder(batch_rows=45)
+    at_once = threading.Barrier(2)
+
+    class Slow(Rows):
+        def deliveries(self, kept, size):
+            at_once.wait(10) if self.source == "rows" and not kept else None
+            yield from super().deliveries(kept, size)
+
+    threads = [threading.Thread(target=run, args=(recorder, Slow(900))) for recorder in (one, two)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert one.store.state("queries").seen == 900
+    total = sum(stored.part.rows for stored in one.store.parts("queries"))
+    assert total + sum(window.rows for window in one.store.windows("queries", length=60)) == 900
+    one.close()
+    two.close()
 
 
 def test_faults_of_the_source_are_kept_and_told(place):

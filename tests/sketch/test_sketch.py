@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.sketch.cases import Float32, batch, light, normal, small
 from tidegauge import Batch, MismatchError, Sketch
 from tidegauge.basis import Basis, fit_basis
+from tidegauge.records import SampleSizes
 from tidegauge.sketch.samples import Distinct, Sample
-from tidegauge.sketch.sketch import NOVEL_ROWS, UNIFORM_ROWS, sample_rows
+from tidegauge.sketch.sketch import sample_rows
 
 ROWS = 700
 cuts = st.lists(st.integers(1, ROWS - 1), max_size=6, unique=True).map(sorted)
@@ -115,7 +116,7 @@ def test_rows_offered_twice_are_sampled_once() -> None:
 def test_samples_are_the_rows_with_their_own_ids_and_texts() -> None:
     reference, x = small(), rows()
     sketch = reference.sketch(part(0, ROWS))
-    assert (len(sketch.uniform.keys), len(sketch.novel.keys)) == (min(ROWS, UNIFORM_ROWS), NOVEL_ROWS)
+    assert (len(sketch.uniform.keys), len(sketch.novel.keys)) == (ROWS, SampleSizes().novel)
     for sample in (sketch.uniform, sketch.novel):
         which = np.array([int(name.removeprefix("id-")) for name in sample.ids])
         assert sample.texts.tolist() == [f"text of {i}" for i in which]

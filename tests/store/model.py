@@ -38,6 +38,10 @@ class Model:
         for part in landing.parts:
             if state.settled is not None and part.key.start + part.key.length <= state.settled:
                 return "stale"
+        if landing.position is not None and landing.position.after is not None:
+            kept = self.positions.get(landing.position.source)
+            if kept is not None and kept.rows > landing.position.after:
+                return "overtaken"
         self.batches[landing.batch] = self.clock if landing.watermark is None else landing.watermark
         self.parts += landing.parts
         self.events += landing.events

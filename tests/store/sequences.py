@@ -73,7 +73,17 @@ def landing(rng: random.Random, state: StreamState, batch: str) -> Landing:
         aside={reason: rng.randrange(5) for reason in rng.sample(("nan", "late", "future"), rng.randrange(3))},
         watermark=rng.choice((None, rng.uniform(0, 400))),
         segments=segments,
-        position=rng.choice((None, Position(rng.choice(("a.csv", HARD)), rng.randrange(1000), rng.choice(("", HARD))))),
+        position=rng.choice(
+            (
+                None,
+                Position(
+                    rng.choice(("a.csv", HARD)),
+                    rng.randrange(1000),
+                    rng.choice(("", HARD)),
+                    rng.choice((None, rng.randrange(1000))),
+                ),
+            )
+        ),
         events=rng.choice(((), (said,))),
         model=rng.choice((None, "", "canary 3 moved by 0.2")),
         serial=rng.random() < 0.1,

@@ -15,7 +15,25 @@ from typing import Annotated
 import typer
 
 import tidegauge
-from tidegauge.cli import compare, demo, fit, inspect, sketch
+from tidegauge.cli import (
+    backfill,
+    check,
+    compare,
+    demo,
+    export,
+    fit,
+    forget,
+    history,
+    import_,
+    init,
+    inspect,
+    observe,
+    rebaseline,
+    report,
+    sketch,
+    status,
+    watch,
+)
 from tidegauge.cli.output import emit, note
 from tidegauge.errors import TidegaugeError
 
@@ -30,7 +48,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (compare, fit, sketch, inspect, demo):
+_MEASURING = (compare, fit, sketch, inspect, demo)
+_MONITORING = (init, check, watch, observe, backfill, status, history, report, rebaseline, forget, export, import_)
+for _command in (*_MEASURING, *_MONITORING):
     app.command(_command.NAME, help=_command.HELP)(_command.command)
 
 

@@ -92,7 +92,7 @@ def _sketch(file: str) -> dict[str, Any]:
 
 
 def _content(sketch: Sketch) -> dict[str, Any]:
-    from tidegauge.report.formats import moment
+    from tidegauge.window.moment import moment
 
     first, last = sketch.times or (None, None)
     return {

@@ -109,6 +109,15 @@ Profile = Annotated[
     str | None,
     typer.Option("--profile", metavar="NAME", help="How much is looked at: standard (default), small or wide."),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        envvar="TIDEGAUGE_CONFIG",
+        help="What to monitor (default: tidegauge.toml, .yaml or .yml of this folder).",
+    ),
+]
 OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write it.")]
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.basis import nearest_cell
+from tidegauge.basis import Basis, nearest_cell
 from tidegauge.comparison.evidence import Evidence, Shown
 from tidegauge.comparison.regions import members, new_cells, newcomers
 from tidegauge.numeric.codebook import squared_distances
 from tidegauge.numeric.ranks import wilson
 from tidegauge.records import NewCluster
-from tidegauge.score.parts import cell_rows, rows
+from tidegauge.score.parts import Sums, cell_rows, rows
 
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
@@ -81,12 +81,12 @@ def new_groups(e: Evidence, alpha: float, seed: int) -> tuple[Group, ...]:
     if min(len(before.x), len(after.x)) < 20:
         return ()
     seen = after
-    shift = common_shift(e, before.x, seen.x)
+    shift = common_shift(e.basis, before.x, seen.x)
     after = Shown(seen.x - shift, seen.ids, seen.texts, seen.group)
-    home = _coarse_cell(e, after.x)
+    home = coarse_cell(e.basis, after.x)
     half = rng.permutation(int(after.group.max()) + 1)[after.group] % 2 == 0
     far = _far(before.x, after.x)
-    balls = _groups(before.x, after.x[half & far], rng)
+    balls = balls_of(before.x, after.x[half & far], rng)
     found: list[Group] = []
     fresh = after.x[~half]
     n, m = len(fresh), len(before.x)
@@ -113,10 +113,9 @@ def new_groups(e: Evidence, alpha: float, seed: int) -> tuple[Group, ...]:
     return tuple(_renamed(group, i) for i, group in enumerate(found[:MOST_CLUSTERS]))
 
 
-def _coarse_cell(e: Evidence, x: Float32) -> Int:
+def coarse_cell(basis: Basis, x: Float32) -> Int:
     """The cell of each row on a level of about 16, (n,)."""
-    leaf = nearest_cell(e.basis, x)
-    return e.basis.ancestors[min(HOME_LEVEL, len(e.basis.ancestors) - 1)][leaf]
+    return basis.ancestors[min(HOME_LEVEL, len(basis.ancestors) - 1)][nearest_cell(basis, x)]
 
 
 def _traffic_came(e: Evidence, homes: Int, share: float) -> bool:
@@ -124,23 +123,28 @@ def _traffic_came(e: Evidence, homes: Int, share: float) -> bool:
 
     A known group that moved within its neighbourhood looks new where it arrives; but the neighbourhood gained nothing.
     """
+    gain, error, _ = traffic_gain(e.basis, e.window, e.reference, homes)
+    return gain >= max(share / 2, share - 2 * error)
+
+
+def traffic_gain(basis: Basis, window: Sums, reference: Sums, homes: Int) -> tuple[float, float, float]:
+    """What share of the traffic the coarse cells gained that hold a group, its standard error, and what they held."""
     cells, counts = np.unique(homes, return_counts=True)
     cells = cells[counts >= HOME_SHARE * len(homes)]
-    n, m = float(rows(e.window)), float(rows(e.reference))
-    after, before = (float(cell_rows(e.basis, s)[cells].sum() / rows(s)) for s in (e.window, e.reference))
+    n, m = float(rows(window)), float(rows(reference))
+    after, before = (float(cell_rows(basis, s)[cells].sum() / rows(s)) for s in (window, reference))
     both = (n * after + m * before) / (n + m)
-    error = np.sqrt(max(both * (1 - both), 1 / (n + m)) * (1 / n + 1 / m))
-    return after - before >= max(share / 2, share - 2 * error)
+    return after - before, float(np.sqrt(max(both * (1 - both), 1 / (n + m)) * (1 / n + 1 / m))), before
 
 
-def common_shift(e: Evidence, before: Float32, after: Float32) -> Float32:
+def common_shift(basis: Basis, before: Float32, after: Float32) -> Float32:
     """What all cells moved by, (d,): the median over coarse cells of the shift of their means.
 
     A shift of everything would make every group look new; a new group moves few cells, and leaves the median alone.
     The cells are those of the finest level, of at most about 64, of which most hold enough rows of both sides.
     """
-    leaves = [nearest_cell(e.basis, x) for x in (before, after)]
-    for level in e.basis.ancestors[min(LEVEL, len(e.basis.ancestors) - 1) :: -1]:
+    leaves = [nearest_cell(basis, x) for x in (before, after)]
+    for level in basis.ancestors[min(LEVEL, len(basis.ancestors) - 1) :: -1]:
         sides = []
         for x, leaf in zip((before, after), leaves, strict=True):
             one_hot = np.eye(int(level.max() - level.min()) + 1, dtype=np.float32)[level[leaf] - level.min()]
@@ -172,7 +176,7 @@ def _far(before: Float32, after: Float32) -> Bool:
     return _neighbour(after, before, NEIGHBOUR) > np.quantile(own, FAR)
 
 
-def _groups(before: Float32, far: Float32, rng: np.random.Generator) -> list[Ball]:
+def balls_of(before: Float32, far: Float32, rng: np.random.Generator) -> list[Ball]:
     """Balls around groups of far rows that are near each other."""
     from scipy.cluster.hierarchy import fcluster, linkage
 

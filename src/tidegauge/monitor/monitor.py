@@ -41,6 +41,7 @@ Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.int64]
 
 FEWEST_ROWS = SIZES[0]
+_OTHER_WIDTH = "the vectors have"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +121,7 @@ class Monitor:
         """
         if generation is not None:
             state = replace(state, generation=generation)
-        model = self._model(batch, model_id)
+        model = self._model(batch, model_id, state.model)
         wrong = state.model if model is None else model
         aside = Counter(batch.rejected)
         if self.canaries is not None:
@@ -227,16 +228,20 @@ class Monitor:
         sketch.first_rejected = {**batch.first_rejected, "model": f"{batch.source}, row 1"}
         return sketch
 
-    def _model(self, batch: Batch, model_id: str) -> str | None:
+    def _model(self, batch: Batch, model_id: str, was: str) -> str | None:
         """What is wrong with the model's identity: empty where nothing is, None where this batch does not tell."""
         mine = self.reference.model_id
         if mine and model_id and model_id != mine:
             return f"the vectors come from model {model_id!r}, the reference from {mine!r}"
         width = min(batch.width, self.spec.truncate or batch.width)
         if batch.rows and width != self.reference.width:
-            return f"the vectors have {width} dimensions, the reference {self.reference.width}"
+            return f"{_OTHER_WIDTH} {width} dimensions, the reference {self.reference.width}"
         canaries = None if self.canaries is None else self.canaries.moved(batch)
-        return "" if canaries is None and mine and model_id == mine else canaries
+        if canaries is not None:
+            return canaries
+        # Canaries outweigh a name, as the model behind it may have been swapped; a width speaks for itself.
+        named = self.canaries is None and mine and model_id == mine
+        return "" if named or (batch.rows and was.startswith(_OTHER_WIDTH)) else None
 
     def _timed(self, batch: Batch, now: float | None) -> Batch:
         """Rows that have no time happened now."""

@@ -13,7 +13,7 @@ from tidegauge.records.comparison import Drift, Example, Score
 
 StreamKind = Literal["stream", "snapshot"]
 WindowState = Literal["no drift", "drift", "insufficient data", "data quality", "model changed"]
-Landed = Literal["landed", "repeated", "stale"]
+Landed = Literal["landed", "repeated", "stale", "overtaken"]
 
 ALL = ""
 """The segment of a stream that has none, and of all segments together."""
@@ -63,11 +63,14 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a source was read: ``rows`` given, and a ``mark`` that only the source understands."""
+    """How far a source was read: ``rows`` given, and a ``mark`` that only the source understands. ``after`` are the rows
+    that were given before the batch that it comes with, None where it does not matter.
+    """
 
     source: str
     rows: int
     mark: str = ""
+    after: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

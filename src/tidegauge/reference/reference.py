@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,11 @@ from tidegauge.basis import DIAGNOSTICS, KNOTS, PROFILES, REACH, Basis, fit_basi
 from tidegauge.errors import ArtefactError, DataError, MismatchError, UsageError
 from tidegauge.gate import INT8_SCALE, admit, concat, is_unit, pick, rounded_like, truncated
 from tidegauge.numeric.permutation import FEWEST_BLOCKS, blocks, serial_dependence
-from tidegauge.records import Batch, Stored
+from tidegauge.records import Batch, SampleSizes, Stored
 from tidegauge.reference.calibration import FEWER, FULL, MOST_ROWS, Calibration, calibrate
 from tidegauge.sketch.codec import MOST_BYTES, REFERENCE, UNREADABLE, pack, take, unpack
 from tidegauge.sketch.pieces import with_coarse
+from tidegauge.sketch.samples import Sample
 from tidegauge.sketch.sketch import Sketch
 
 Int = npt.NDArray[np.int64]
@@ -62,7 +64,7 @@ class Reference:
         *,
         seed: int = 0,
         model_id: str = "",
-        samples: bool = True,
+        samples: bool | SampleSizes = True,
         exchangeable: bool = False,
         truncate: int | None = None,
         profile: str = "standard",
@@ -77,8 +79,9 @@ class Reference:
             Fixes the random directions and the split.
         model_id : str
             Name of the embedding model, if a swap is to be refused.
-        samples : bool
-            False stores no vector and no text; pictures and examples are then missing.
+        samples : bool or SampleSizes
+            How many rows are kept as they are; False stores no vector and no text, and pictures and examples are then
+            missing.
         exchangeable : bool
             True declares that the rows' order means nothing.
         truncate : int, optional
@@ -128,15 +131,18 @@ class Reference:
             digest.update(repr(self.stored).encode())
         return digest.hexdigest()
 
-    def sketch(self, x: Any, *, samples: bool = True, share: float = 1.0, truncate: int | None = None) -> Sketch:
+    def sketch(
+        self, x: Any, *, samples: bool | SampleSizes = True, share: float = 1.0, truncate: int | None = None
+    ) -> Sketch:
         """Sketch a set of vectors of any size.
 
         Parameters
         ----------
         x : Batch, iterable of Batch, or array-like of shape (n, d)
             An iterable is read batch by batch and never held whole.
-        samples : bool
-            False stores no vector and no text.
+        samples : bool or SampleSizes
+            How many rows are kept as they are, and how much recent ones are preferred; False stores no vector and no
+            text.
         share : float
             Work budget in (0, 1]: the share of the rows that are summed, chosen by the hash of the row's id (of its
             content and position where it has none). All rows are counted. With n rows against a reference of m,
@@ -177,11 +183,41 @@ class Reference:
             return replace(truncated(batch, self.width), stored=batch.stored)
         return rounded_like(batch, self.stored.scale)
 
-    def empty(self, *, samples: bool = True, share: float = 1.0) -> Sketch:
+    def empty(self, *, samples: bool | SampleSizes = True, share: float = 1.0) -> Sketch:
         """A sketch of nothing: the identity of ``+``."""
         if not 0 < share <= 1:
             raise UsageError("share", got=f"{share:g}", want="a share of the rows above 0, at most 1")
         return Sketch(self.basis, self.hash, samples=samples, share=share)
+
+    def forgetting(self, ids: Collection[str]) -> Reference:
+        """The same reference, of the same hash, less the rows of these ids in its samples; itself where it has none.
+
+        Examples
+        --------
+        >>> from tidegauge.gate import admit
+        >>> rows = admit(np.random.default_rng(0).standard_normal((300, 4)), ids=[f"q{i}" for i in range(300)])
+        >>> reference = Reference.fit(rows)
+        >>> one = str(reference.base.uniform.ids[0])
+        >>> less = reference.forgetting({one})
+        >>> one in less.base.uniform.ids, less.hash == reference.hash, less.forgetting({one}) is less
+        (False, True, True)
+        """
+        base = copy(self.base)
+        return replace(self, base=base) if base.forget(ids) else self
+
+    def without_samples(self) -> Reference:
+        """The same reference, of the same hash, with no vector and no text of any row.
+
+        Examples
+        --------
+        >>> reference = Reference.fit(np.random.default_rng(0).standard_normal((300, 4)))
+        >>> less = reference.without_samples()
+        >>> len(less.base.uniform.x), less.hash == reference.hash
+        (0, True)
+        """
+        base = copy(self.base)
+        base.uniform, base.novel = (Sample.empty(0, self.width) for _ in range(2))
+        return replace(self, base=base)
 
     def resolution(self) -> dict[str, float]:
         """How finely this reference can see: what its sketches count, and the errors that follow from it.

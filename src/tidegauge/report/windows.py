@@ -49,6 +49,17 @@ def start_said(start: int, unit: Unit) -> str:
     return f"row {start + 1:,}" if unit == "rows" else f"{moment(start)} UTC"
 
 
+def end_said(end: int, unit: Unit) -> str:
+    """Say until where windows are closed.
+
+    Examples
+    --------
+    >>> end_said(2000, "rows")
+    'row 2,000'
+    """
+    return f"row {end:,}" if unit == "rows" else start_said(end, unit)
+
+
 def measure_said(window: Window) -> str:
     """Say how much a window drifted, and how surely; nothing where nothing was scored."""
     if window.drift is None:

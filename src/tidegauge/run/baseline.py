@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tidegauge.contracts import Store
-from tidegauge.errors import UsageError
+from tidegauge.errors import MismatchError, UsageError
 from tidegauge.monitor import Monitor
 from tidegauge.records import Baseline, Event, StreamState
 from tidegauge.reference import Reference
@@ -19,6 +19,16 @@ def in_force(store: Store, state: StreamState) -> Reference:
         hint = f"Fit one on normal vectors ('tidegauge fit'), then say 'tidegauge rebaseline {state.stream} FILE'"
         raise UsageError(f"stream {state.stream}", got="no reference in force", want="one", hint=hint)
     return Reference.from_bytes(store.reference(state.reference), f"reference {state.reference[:12]} of the store")
+
+
+def check_model(spec: StreamSpec, reference: Reference) -> None:
+    """Refuse a reference of another model, or of another width, than the settings say."""
+    what = f"stream {spec.name}, reference {reference.hash[:12]}"
+    if spec.model_id and reference.model_id and spec.model_id != reference.model_id:
+        hint = "Fit one on this model's vectors, or set model_id to what they come from"
+        raise MismatchError(what, got=f"model {reference.model_id!r}", want=f"model {spec.model_id!r}", hint=hint)
+    if spec.truncate is not None and spec.truncate != reference.width:
+        raise MismatchError(what, got=f"width {reference.width}", want=f"width {spec.truncate}, as truncate says")
 
 
 def rebaseline(
@@ -43,9 +53,12 @@ def rebaseline(
 
     Raises
     ------
+    MismatchError
+        Where the reference is of another model than the settings say.
     UsageError
         Where another process leads the stream at the moment.
     """
+    check_model(spec, reference)
     store.register(spec.name, spec.kind)
     with store.leading(spec.name) as desk:
         if desk is None:
@@ -57,7 +70,8 @@ def rebaseline(
             close(desk, Monitor(spec, in_force(store, before)), at=at, whole=True)
             desk.drop([stored.id for stored in desk.parts()])
         baseline = Baseline(spec.name, reference.hash, at, by, why)
-        desk.rebase(baseline, reference.to_bytes())
+        kept = reference if spec.samples.keep else reference.without_samples()
+        desk.rebase(baseline, kept.to_bytes())
         desk.update(replace(desk.state, settled=None, model="", version=desk.state.version + 1))
         said = f"Reference {reference.hash[:12]} came into force" + (f": {why}." if why else ".")
         desk.note(Event(spec.name, "rebaseline", at, said))

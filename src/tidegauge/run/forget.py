@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from tidegauge.contracts import Desk, Store
 from tidegauge.errors import UsageError
-from tidegauge.records import Event
+from tidegauge.records import Event, FollowedCluster
 from tidegauge.reference import Reference
 from tidegauge.sketch.codec import kind_of
 from tidegauge.sketch.sketch import Sketch
@@ -29,7 +29,7 @@ def forget(store: Store, stream: str, ids: Collection[str], *, at: float) -> int
     with store.leading(stream) as desk:
         if desk is None:
             raise UsageError(f"stream {stream}", got="another process at it", want="it free", hint="Try again")
-        held = _from_bytes(desk, ids) + _from_clusters(desk, ids)
+        held = _from_bytes(desk, ids) + _from_clusters(desk, store.clusters(stream), ids)
         if held:
             desk.note(Event(stream, "forgotten", at, f"Rows were forgotten in {held:,} places."))
     if held:
@@ -59,9 +59,9 @@ def _rows(sketch: Sketch) -> int:
     return len(sketch.uniform.ids) + len(sketch.novel.ids)
 
 
-def _from_clusters(desk: Desk, ids: Collection[str]) -> int:
+def _from_clusters(desk: Desk, clusters: Iterable[FollowedCluster], ids: Collection[str]) -> int:
     held = 0
-    for cluster in desk.clusters():
+    for cluster in clusters:
         rest = tuple(example for example in cluster.examples if example.id not in ids)
         if len(rest) < len(cluster.examples):
             held += len(cluster.examples) - len(rest)

@@ -12,8 +12,8 @@ from tidegauge.contracts import Clock, Store
 from tidegauge.errors import StoreError, UsageError
 from tidegauge.gate import admit
 from tidegauge.monitor import Canaries, Monitor
-from tidegauge.records import Batch, Landed, Position, StreamState, Window
-from tidegauge.run.baseline import in_force, rebaseline
+from tidegauge.records import Batch, Landed, Landing, Position, StreamState, Window
+from tidegauge.run.baseline import check_model, in_force, rebaseline
 from tidegauge.run.buffer import Buffer, Row
 from tidegauge.run.settle import MOST_PARTS, settle
 from tidegauge.spec import StreamSpec
@@ -35,6 +35,16 @@ class Recorder:
         Read from ``spec.canary`` where None.
     clock : callable
         What time it is; it may go backwards, the recorder does not.
+
+    Attributes
+    ----------
+    landing : Landing or None
+        What the newest batch changes, or would have changed where it was repeated.
+
+    Raises
+    ------
+    MismatchError
+        Where the reference in force is of another model than ``spec.model_id``.
 
     Examples
     --------
@@ -60,6 +70,7 @@ class Recorder:
         self._latest = float("-inf")
         self._canaries = _canaries_of(spec) if canaries is None else canaries
         self._monitor: Monitor | None = None
+        self.landing: Landing | None = None
         self._unmerged = MOST_PARTS - 1  # a process that lands one batch and ends adds parts up as well
         self._buffer = Buffer(self._land_rows, clock, most=4 * spec.batch_rows)
         state = store.register(spec.name, spec.kind)
@@ -67,6 +78,8 @@ class Recorder:
             from tidegauge.reference import Reference
 
             rebaseline(store, spec, Reference.load(spec.reference), at=self.now(), why=f"the first: {spec.reference}")
+        elif state.reference and spec.model_id:
+            check_model(spec, self.monitor(state).reference)
 
     def now(self) -> float:
         """Epoch seconds by the clock, never less than before."""
@@ -101,7 +114,7 @@ class Recorder:
         position : Position, optional
             How far its source was read.
         model_id : str
-            The embedding model of these vectors, where it is known.
+            The embedding model of these vectors; that of the settings where it is not said.
         removed : bool
             The rows leave the snapshot.
         generation : int, optional
@@ -112,7 +125,8 @@ class Recorder:
         Returns
         -------
         str
-            ``"landed"``, or ``"repeated"`` where the batch had landed before.
+            ``"landed"``; ``"repeated"`` where the batch had landed before; ``"overtaken"`` where another reader of the
+            source is ahead of ``position.after``.
         """
         batch = x if isinstance(x, Batch) else admit(x, strict_times=False, **columns)
         name = name or f"{batch.source}:{uuid.uuid4().hex}"
@@ -124,11 +138,11 @@ class Recorder:
                 name=name,
                 now=self.now(),
                 position=position,
-                model_id=model_id,
+                model_id=model_id or self.spec.model_id,
                 removed=removed,
                 generation=generation,
             )
-            landed = self.store.land(landing)
+            self.landing, landed = landing, self.store.land(landing)
             if landed != "stale":
                 self._unmerged += landed == "landed"
                 return landed

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import replace
 
 from tidegauge.contracts import Desk
 from tidegauge.errors import UsageError
-from tidegauge.read.files import expand
 from tidegauge.records import Batch, Event, Position, Window
 from tidegauge.run.recorder import Recorder
 
@@ -58,15 +56,6 @@ def replaced_by(recorder: Recorder) -> str | None:
     present = store.state(stream).generation
     interrupted = any(stored.part.key.start > present for stored in store.parts(stream))
     return None if interrupted else _begun(recorder)
-
-
-def content_mark(source: str) -> str:
-    """A digest of the names, sizes and times of a source's files: another one means other content."""
-    digest = hashlib.sha256()
-    for path in expand(source):
-        found = path.stat()
-        digest.update(repr((str(path), found.st_size, found.st_mtime_ns)).encode())
-    return digest.hexdigest()[:16]
 
 
 def _begun(recorder: Recorder) -> str | None:

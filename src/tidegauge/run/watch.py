@@ -11,7 +11,8 @@ from tidegauge.contracts import Feed, Store
 from tidegauge.errors import StoreError
 from tidegauge.records import Event, Window
 from tidegauge.run.recorder import Recorder
-from tidegauge.run.snapshot import content_mark, replace_whole, replaced_by
+from tidegauge.run.snapshot import replace_whole, replaced_by
+from tidegauge.spec import StreamSpec
 from tidegauge.window.moment import moment
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 60.0
@@ -51,7 +52,7 @@ def watch(
     poll : float
         Seconds between two looks at the feed.
     once : bool
-        Leave when the feed has nothing more for now.
+        Leave when the feed has nothing more for now, as is done where it has ended.
     """
     while not stop.is_set():
         if recorder.spec.kind == "snapshot":
@@ -59,29 +60,38 @@ def watch(
         else:
             _pump(recorder, feed, stop, tell)
         _note_faults(recorder, feed, stop, tell)
-        if once:
+        if once or feed.ended:
             return
         _note_silence(recorder, stop, tell)
         stop.wait(poll)
 
 
 def _pump(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Tell) -> None:
+    while not _read(recorder, feed, stop, tell):
+        pass
+
+
+def _read(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Tell) -> bool:
+    """Land what a feed has; False where another reader of the same source is ahead, and one is to begin where it is."""
     name = recorder.spec.name
     kept = patiently(lambda: recorder.store.positions(name), stop)
     for delivery in feed.deliveries(kept, recorder.spec.batch_rows):
         land = lambda given=delivery: recorder.observe(given.batch, name=given.id, position=given.position)  # noqa: E731
         landed = patiently(land, stop)
+        if landed == "overtaken":
+            return False
         windows = patiently(recorder.settle, stop)
         given = delivery.batch.rows + sum(delivery.batch.rejected.values())
         tell(Progress(name, given if landed == "landed" else 0, windows))
         if stop.is_set():
-            return
+            break
+    return True
 
 
 def _replace(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Tell) -> None:
     """Replace a snapshot whole where its source is another than the one it was made of."""
-    mark = content_mark(feed.source)
-    if mark != patiently(lambda: replaced_by(recorder), stop):
+    mark = feed.mark()
+    if mark and mark != patiently(lambda: replaced_by(recorder), stop):
         batches = (delivery.batch for delivery in feed.deliveries((), recorder.spec.batch_rows))
         tell(Progress(recorder.spec.name, windows=replace_whole(recorder, batches, name=mark)))
 
@@ -103,8 +113,12 @@ def _note_silence(recorder: Recorder, stop: threading.Event, tell: Tell) -> None
 
 def silence(recorder: Recorder) -> Event | None:
     """The silence that a stream is in now, since its last event time."""
-    spec, last = recorder.spec, recorder.store.state(recorder.spec.name).watermark
-    if last is None or not spec.silence_after or recorder.now() - last <= spec.silence_after:
+    return silent(recorder.spec, recorder.store.state(recorder.spec.name).watermark, recorder.now())
+
+
+def silent(spec: StreamSpec, last: float | None, now: float) -> Event | None:
+    """The silence of a stream whose newest row is of ``last``, at a moment by the clock."""
+    if last is None or not spec.silence_after or now - last <= spec.silence_after:
         return None
     return Event(spec.name, "silence", last, f"No row since {moment(last)} UTC: the stream stopped.")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.basis import Basis, Rows, project
-from tidegauge.errors import ArtefactError, MismatchError
+from tidegauge.errors import ArtefactError, MismatchError, UsageError
 from tidegauge.gate import merge_stored, pick
 from tidegauge.numeric.threads import in_order
-from tidegauge.records import Batch, Side, Stored
+from tidegauge.records import Batch, SampleSizes, Side, Stored
 from tidegauge.sketch.codec import (
     SKETCH,
     UNREADABLE,
@@ -28,7 +29,7 @@ from tidegauge.sketch.codec import (
 )
 from tidegauge.sketch.hashing import content_hash, mix, row_hash, unit_interval
 from tidegauge.sketch.pieces import PIECES, cell_index, contributions
-from tidegauge.sketch.samples import Distinct, Sample
+from tidegauge.sketch.samples import LONGEST, SHORTEST, Distinct, Sample, recent, sizes_of
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -36,14 +37,14 @@ Int = npt.NDArray[np.int64]
 UInt = npt.NDArray[np.uint64]
 
 CHUNK = 1024
-UNIFORM_ROWS = 1024
-NOVEL_ROWS = 256
+SIGNED = ("mean", "features", "moments")
 
 
 class Sketch:
     """A set of vectors as sums of a fixed function of each, plus two small samples; its size does not grow with n.
 
-    Made by ``Reference.sketch``; added by ``+``. Nothing of a vector or text is kept where ``samples`` is False.
+    Made by ``Reference.sketch``; added by ``+``. Nothing of a vector or text is kept where ``samples`` is False. Where
+    two sketches keep samples of two sizes, their sum keeps those of the smaller one, and none where one keeps none.
 
     A work budget, ``share`` below 1, sums only the rows whose hash lies below it, the same ones on every replica and
     in every re-run; all rows are still counted, as are rejections, times and duplicates. What is summed is a random
@@ -65,9 +66,14 @@ class Sketch:
         Numerators and denominators of each outcome per cell, ordinary then novel.
     uniform, novel : Sample
         Rows for pictures, and rows far from every cell.
+    half_life : float
+        Seconds after which a row weighs half as much in the samples; 0 weighs all alike.
+    difference : bool
+        Whether rows were taken away, so that it may be read and added, and not stored.
     """
 
-    def __init__(self, basis: Basis, reference: str, *, samples: bool = True, share: float = 1.0) -> None:
+    def __init__(self, basis: Basis, reference: str, *, samples: bool | SampleSizes = True, share: float = 1.0) -> None:
+        sizes = sizes_of(samples)
         self.reference = reference
         self.share = share
         self.seen = 0
@@ -78,8 +84,9 @@ class Sketch:
         self.first_rejected: dict[str, str] = {}
         self.times: tuple[float, float] | None = None
         self.distinct = Distinct(np.empty(0, np.uint64))
-        self.uniform = Sample.empty(UNIFORM_ROWS if samples else 0, basis.width)
-        self.novel = Sample.empty(NOVEL_ROWS if samples else 0, basis.width)
+        self.uniform, self.novel = (Sample.empty(size, basis.width) for size in (sizes.uniform, sizes.novel))
+        self.half_life = float(sizes.half_life)
+        self.difference = False
         self.source = ""
         self.stored = Stored()
 
@@ -88,8 +95,14 @@ class Sketch:
         """Rows summed."""
         return int(self.sums["count"][0])
 
+    @property
+    def sampled(self) -> bool:
+        """Whether rows are kept."""
+        return self.uniform.size + self.novel.size > 0
+
     def update(self, basis: Basis, batch: Batch) -> Sketch:
         """Add a batch in place, and return the sketch."""
+        self._check_times(batch)
         self.source = self.source or batch.source
         self.rejected.update(batch.rejected)
         self.first_rejected = {**batch.first_rejected, **self.first_rejected}
@@ -113,12 +126,17 @@ class Sketch:
             part = pick(batch, span)
             if part.outcomes:
                 self._sum_outcomes(rows, part.outcomes)
-            if self.uniform.size:
+            if self.sampled:
                 self._draw(basis, rows, part, keys[span], first + worked[span])
         return self
 
     def _see(self, first: float, last: float) -> None:
         self.times = (first, last) if self.times is None else (min(first, self.times[0]), max(last, self.times[1]))
+
+    def _check_times(self, batch: Batch) -> None:
+        if self.half_life and self.sampled and batch.rows and batch.times is None:
+            hint = "Name the column of event times, or sample without a half-life"
+            raise UsageError(batch.source, got="rows without event times", want="a time for each row", hint=hint)
 
     def _sum_outcomes(self, rows: Rows, outcomes: Mapping[str, Float64]) -> None:
         index = cell_index(rows, self.cells)
@@ -138,30 +156,47 @@ class Sketch:
             return sample.offer(order[enter], x, np.asarray(ids), texts, outcomes)
 
         weight = 1 / np.maximum(1 - np.round(rows.tail, 3), 1e-3)  # rounded: the keys do not depend on the batching
-        self.uniform = offered(self.uniform, unit_interval(keys))
-        self.novel = offered(self.novel, -np.log(unit_interval(mix(keys))) / weight)
+        fair, far = unit_interval(keys), -np.log(unit_interval(mix(keys))) / weight
+        if self.half_life and batch.times is not None:
+            exponential = -np.log1p(-np.minimum(fair, 1 - 2.0**-53))
+            fair, far = (recent(order, batch.times, self.half_life) for order in (exponential, far))
+        self.uniform, self.novel = offered(self.uniform, fair), offered(self.novel, far)
 
-    def __add__(self, other: Sketch) -> Sketch:
-        """The sketch of both sets together; one of no rows is added to anything of its reference."""
+    def _check_like(self, other: Sketch, doing: str) -> None:
+        """Errors where the two cannot stand for one set; one of no rows goes with anything of its reference."""
         if self.reference != other.reference:
             raise MismatchError(
-                "adding sketches",
+                doing,
                 got=f"references {self.reference[:12]} and {other.reference[:12]}",
                 want="one reference",
                 hint="Sketch both under the same reference",
             )
         if self.shapes() != other.shapes():
-            raise ArtefactError("adding sketches", got="pieces of two sizes", want="pieces of one size")
+            raise ArtefactError(doing, got="pieces of two sizes", want="pieces of one size")
         if self.share != other.share and self.seen and other.seen:
             raise MismatchError(
-                "adding sketches",
+                doing,
                 got=f"work budgets of {self.share:g} and {other.share:g} of the rows",
                 want="one work budget",
                 hint="Rows that were summed with different chances cannot stand for one window",
             )
+        both = all(sketch.seen and sketch.sampled for sketch in (self, other))
+        if self.half_life != other.half_life and both:
+            raise MismatchError(
+                doing,
+                got=f"samples with half-lives of {self.half_life:g} and {other.half_life:g} seconds",
+                want="one half-life",
+                hint="Rows that were drawn with different chances cannot stand for one window",
+            )
+
+    def __add__(self, other: Sketch) -> Sketch:
+        """The sketch of both sets together; one of no rows is added to anything of its reference."""
+        self._check_like(other, "adding sketches")
         out = object.__new__(Sketch)
         out.reference, out.cells = self.reference, self.cells
         out.share, out.seen = (self if self.seen else other).share, self.seen + other.seen
+        out.half_life = (self if self.seen else other).half_life
+        out.difference = self.difference or other.difference
         out.sums = {name: self.sums[name] + other.sums[name] for name in self.sums}
         names = dict.fromkeys([*self.outcomes, *other.outcomes])
         out.outcomes = {
@@ -174,10 +209,57 @@ class Sketch:
         if other.times is not None:
             out._see(*other.times)
         out.distinct = self.distinct.offer(other.distinct.hashes)
-        out.uniform, out.novel = self.uniform.merge(other.uniform), self.novel.merge(other.novel)
+        out.uniform = _joined(self.uniform, self.seen, other.uniform, other.seen)
+        out.novel = _joined(self.novel, self.seen, other.novel, other.seen)
         out.source = self.source or other.source
         out.stored = merge_stored((self.stored, other.stored))
         return out
+
+    def without(self, removed: Sketch) -> Sketch:
+        """The sketch of what remains of a snapshot once rows that it held are removed.
+
+        Sums, outcomes and numbers of rows subtract; the samples are those of what remains, as far down as both sides
+        know it. Times, rejections and duplicates cannot be taken back, and are those of all rows that were ever added.
+        A row that was removed and came again under its id is in the sums, and not in the samples. It can be scored,
+        compared and added, but not stored: ``to_bytes`` refuses it, as a difference of rounded sums is no sum.
+
+        Parameters
+        ----------
+        removed : Sketch
+            Of rows with the ids, vectors and outcomes that they were added with.
+
+        Raises
+        ------
+        MismatchError
+            Where the two cannot stand for one set, as for ``+``.
+        UsageError
+            Where more rows are removed than there are, or where the samples prefer recent rows.
+        """
+        self._check_like(removed, "removing a sketch")
+        if removed.seen > self.seen or removed.rows > self.rows:
+            raise UsageError("removing a sketch", got=f"{removed.seen} rows", want=f"at most the {self.seen} rows held")
+        if (self.half_life or removed.half_life) and removed.seen:
+            raise UsageError("removing a sketch", got="samples with a half-life", want="samples without one")
+        out = copy(self)
+        out.difference, out.seen, out.rejected = True, self.seen - removed.seen, self.rejected.copy()
+        out.sums = {name: _less(name, values, removed.sums[name]) for name, values in self.sums.items()}
+        cells = out.sums["cells"]
+        out.sums["distances"] *= np.tile(cells[: self.cells] + cells[self.cells :] > 0, 2)
+        none = np.zeros((2, 2 * self.cells))
+        out.outcomes = {n: (v - removed.outcomes.get(n, none)) * (cells > 0) for n, v in self.outcomes.items()}
+        for values in out.outcomes.values():
+            np.maximum(values[1], 0, out=values[1])
+        if not out.rows:
+            out.sums = {name: np.zeros_like(values) for name, values in out.sums.items()}
+        if removed.seen:
+            out.uniform, out.novel = self.uniform.without(removed.uniform), self.novel.without(removed.novel)
+        return out
+
+    def forget(self, ids: Collection[str]) -> int:
+        """Drop the rows of these ids from the samples, in place; how many there were. Sums tell of no single row."""
+        before = len(self.uniform.keys) + len(self.novel.keys)
+        self.uniform, self.novel = self.uniform.drop(ids), self.novel.drop(ids)
+        return before - len(self.uniform.keys) - len(self.novel.keys)
 
     def shapes(self) -> dict[str, int]:
         """Length of every piece, cells and width of the samples: what a basis fixes."""
@@ -193,12 +275,15 @@ class Sketch:
 
     def to_bytes(self) -> bytes:
         """Bytes that ``Sketch.from_bytes`` reads back; equal sketches give equal bytes."""
+        if self.difference:
+            hint = "Store the sketches of what was added and of what was removed"
+            raise UsageError("storing a sketch", got="a difference of sketches", want="a sketch of rows", hint=hint)
         arrays: Arrays = {f"sums.{name}": counts_to_array(values) for name, values in self.sums.items()}
         arrays |= {f"outcome.{i}": self.outcomes[name] for i, name in enumerate(sorted(self.outcomes))}
         names = sorted(self.outcomes)
         arrays |= sample_arrays("uniform", self.uniform, names) | sample_arrays("novel", self.novel, names)
         arrays["distinct"] = self.distinct.hashes
-        header = {
+        header: dict[str, Any] = {
             "reference": self.reference,
             "cells": self.cells,
             "share": self.share,
@@ -211,6 +296,8 @@ class Sketch:
             "stored": [self.stored.scale, self.stored.width],
             "sizes": [self.uniform.size, self.novel.size, self.distinct.size],
         }
+        if self.half_life:
+            header["half_life"] = self.half_life
         return pack(SKETCH, arrays, header)
 
     @classmethod
@@ -245,6 +332,9 @@ class Sketch:
         out.share, out.seen = float(header["share"]), int(header["seen"])
         if not 0 <= out.rows <= out.seen or not 0 < out.share <= 1:
             raise ValueError("sums.count in its range")
+        out.half_life, out.difference = float(header.get("half_life", 0.0)), False
+        if out.half_life and not SHORTEST <= out.half_life <= LONGEST:
+            raise ValueError("half_life in its range")
         width = len(out.sums["mean"]) - 1
         names = sorted(out.outcomes)
         out.uniform = sample_from("uniform", uniform, width, arrays, names)
@@ -253,6 +343,19 @@ class Sketch:
             raise ValueError("distinct in its number")
         out.distinct = Distinct(take(arrays, "distinct", "uint64", (len(arrays["distinct"]),)), distinct)
         return out
+
+
+def _joined(one: Sample, rows: int, two: Sample, more: int) -> Sample:
+    """Both samples together; one that is on, of a sketch without ``rows``, does not cut the other's size."""
+    if rows and not more and two.size:
+        return one
+    return two if more and not rows and one.size else one.merge(two)
+
+
+def _less(name: str, values: Float64, gone: Float64) -> Float64:
+    """Sums less those of some of their rows; what cannot be negative is not, whatever was rounded."""
+    left = values - gone
+    return left if name in SIGNED else np.maximum(left, 0, out=left)
 
 
 def _spans(rows: int) -> list[slice]:

@@ -113,7 +113,8 @@ class SqlStore:
         return tuple(rows.state_of(row) for row in self._all(sa.select(streams).order_by(streams.c.stream)))
 
     def land(self, landing: Landing) -> Landed:
-        """Keep a landing whole: ``landed``; ``repeated`` where its batch is there; ``stale`` where the state moved.
+        """Keep a landing whole (``landed``), or nothing of it: its batch is there (``repeated``), the state moved on
+        (``stale``), or another reader of its source is ahead (``overtaken``).
 
         Raises
         ------
@@ -133,6 +134,8 @@ class SqlStore:
                 return "repeated"
             if _is_stale(landing, state):
                 return "stale"
+            if _is_overtaken(connection, landing):
+                return "overtaken"
             connection.execute(sa.insert(batches), {**batch, "latest": latest})
             if kept_parts:
                 connection.execute(sa.insert(parts), kept_parts)
@@ -281,6 +284,16 @@ def _is_stale(landing: Landing, state: StreamState) -> bool:
     if landing.version != state.version or landing.reference != state.reference:
         return True
     return state.settled is not None and any(part.key.end <= state.settled for part in landing.parts)
+
+
+def _is_overtaken(connection: sa.Connection, landing: Landing) -> bool:
+    position = landing.position
+    if position is None or position.after is None:
+        return False
+    values = rows.position_values(landing.stream, position)
+    key = {"stream": values["stream"], "digest": values["digest"]}
+    kept = connection.execute(sa.select(positions.c.rows).where(*_same(positions, key))).scalar()
+    return kept is not None and kept > position.after
 
 
 def _after(landing: Landing, state: StreamState) -> StreamState:

@@ -172,7 +172,7 @@ class FolderFeed:
         read = self._grown if text else self._whole
         for taken in read(path, name, form, mark, rows, size):
             first, rows = rows + 1, rows + taken.batch.rows + sum(taken.batch.rejected.values())
-            position = Position(name, rows, taken.mark.text())
+            position = Position(name, rows, taken.mark.text(), after=first - 1)
             yield Delivery(f"{name}:{first}-{rows}:{taken.digest}", taken.batch, position)
 
     def _grown(self, path: Path, name: str, form: Format, mark: Mark, rows: int, size: int) -> Iterator[Taken]:

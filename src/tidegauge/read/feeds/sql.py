@@ -130,7 +130,8 @@ class SqlFeed:
             first, given = given + 1, given + len(block)
             last = _Last(block[-1][0], last.width or (batch.width if batch.rows else 0))
             content = digest(repr((block[0][0], last.key)).encode())
-            yield Delivery(f"{self.source}:{first}-{given}:{content}", batch, Position(self.source, given, last.text()))
+            position = Position(self.source, given, last.text(), after=first - 1)
+            yield Delivery(f"{self.source}:{first}-{given}:{content}", batch, position)
             if len(rows) <= size:
                 return
 

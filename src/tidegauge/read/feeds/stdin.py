@@ -138,7 +138,7 @@ class StdinFeed:
                 return
             first, self._rows = self._rows + 1, self._rows + batch.rows + sum(batch.rejected.values())
             self._width = self._width or (batch.width if batch.rows else 0)
-            position = Position(self.source, self._rows, json.dumps({"width": self._width}))
+            position = Position(self.source, self._rows, json.dumps({"width": self._width}), after=first - 1)
             self._held = Delivery(f"{self.source}:{first}-{self._rows}", batch, position)
             yield self._held
             self._held = None

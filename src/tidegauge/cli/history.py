@@ -1,0 +1,237 @@
+"""``tidegauge history STREAM``: the windows of a stream over time, new clusters, and what happened."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tidegauge.cli import options
+from tidegauge.cli.monitored import Opened, opened
+from tidegauge.cli.output import emit
+from tidegauge.cli.spans import Since, Until, bounds, floor, length_of, newest
+from tidegauge.errors import UsageError
+
+if TYPE_CHECKING:
+    from tidegauge.records import Event, FollowedCluster, StreamState, Window
+    from tidegauge.report.windows import Unit
+    from tidegauge.spec import StreamSpec
+
+NAME = "history"
+HELP = options.help_text(
+    "Show the windows of a stream over time: of one length, of all its rows or of one segment. Without --since and "
+    "--until, the newest 48.\n\n"
+    "--every shows windows of any length that slide, made anew from what is kept. --clusters shows the new clusters "
+    "that were followed, from their birth to their end; --events shows what happened.",
+    "tidegauge history queries",
+    "tidegauge history queries --window 1d --since 30d --segment de",
+    "tidegauge history queries --window 1d --every 1h --since 2d --format csv",
+    "tidegauge history queries --since 2026-11-01 --clusters --events",
+)
+_SCHEMA = "tidegauge.history/1"
+_NEWEST = 48
+_MOST = 10_000
+
+
+class Table(StrEnum):
+    """How a history is printed."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+Span = tuple[int | None, int | None]
+
+
+def command(
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="A stream of the settings.")],
+    window: Annotated[
+        str | None,
+        typer.Option("--window", metavar="LENGTH", help="How long; if not said, the shortest above the pane."),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    segment: Annotated[
+        str, typer.Option("--segment", metavar="NAME", help="Of one segment; of all rows if not said.")
+    ] = "",
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="LENGTH", help="Let windows slide, one beginning every so often.")
+    ] = None,
+    clusters: Annotated[bool, typer.Option("--clusters", help="Show new clusters as well.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Show what happened as well.")] = False,
+    config: options.Config = None,
+    form: Annotated[Table, typer.Option("--format", help="What stdout gets.")] = Table.text,
+) -> None:
+    """Print windows, clusters and events."""
+    from tidegauge.report.windows import unit_of
+
+    if form is Table.csv and (clusters or events):
+        raise UsageError("--format csv", got="--clusters or --events", want="windows alone", hint="Say --format json")
+    with opened(config) as at:
+        spec, state = at.stream(stream), at.state(stream)
+        check_segment(state, segment)
+        length = _length(spec, window, slides=every is not None)
+        span = bounds(spec, state, since, until, spec.pane.length if every else length)
+        if every is None:
+            shown = _kept(at, spec, length, span, segment)
+        else:
+            shown = _sliding(at, spec, state, length, every, span, segment)
+        followed = _clusters(at, stream, span) if clusters else None
+        happened = _events(at, spec, span) if events else None
+    unit = unit_of(spec)
+    if form is Table.csv:
+        emit(_csv(shown, unit))
+    elif form is Table.json:
+        emit(_json(stream, shown, followed, happened, unit))
+    else:
+        emit("".join(f"{line}\n" for line in _lines(shown, followed, happened, unit)))
+
+
+def check_segment(state: StreamState, segment: str) -> None:
+    """Refuse a segment that a stream does not have."""
+    if segment and segment not in state.segments:
+        known = ", ".join(state.segments) or "none: the stream has no segments"
+        raise UsageError("--segment", got=repr(segment), want=f"one of {known}")
+
+
+def _length(spec: StreamSpec, window: str | None, *, slides: bool) -> int:
+    """The length of the windows: one that is kept, or a whole number of panes where they slide."""
+    from tidegauge.spec import length_text
+
+    if spec.kind == "snapshot":
+        if window is not None or slides:
+            raise UsageError("--every" if slides else "--window", got="a snapshot", want="a stream, which has windows")
+        return 0
+    pane, unit = spec.pane.length, spec.pane.unit
+    kept = (pane, *spec.windows)
+    if window is None:
+        return kept[min(1, len(kept) - 1)]
+    length = length_of("--window", window, spec)
+    if slides:
+        _check_panes("--window", length, spec)
+    elif length not in kept:
+        want = f"one of {', '.join(length_text(each, unit) for each in kept)}"
+        raise UsageError("--window", got=repr(window), want=want, hint="With --every, windows may be of any length")
+    return length
+
+
+def _check_panes(option: str, length: int, spec: StreamSpec) -> None:
+    from tidegauge.spec import length_text
+
+    if length <= 0 or length % spec.pane.length:
+        got = length_text(length, spec.pane.unit)
+        raise UsageError(option, got=got, want=f"a whole multiple of the pane, {spec.pane}")
+
+
+def _kept(at: Opened, spec: StreamSpec, length: int, span: Span, segment: str) -> tuple[Window, ...]:
+    since, until = span
+    most = _NEWEST if since is None and until is None else None
+    return at.store.windows(spec.name, length=length, since=since, until=until, segment=segment, newest=most)
+
+
+def _sliding(
+    at: Opened, spec: StreamSpec, state: StreamState, length: int, every: str, span: Span, segment: str
+) -> tuple[Window, ...]:
+    from tidegauge.run.history import sliding
+
+    step = length_of("--every", every, spec)
+    _check_panes("--every", step, spec)
+    # Not further than the panes that are full: a window with room left for rows would look like a quiet one.
+    until = floor(newest(spec, state), spec.pane.length, spec) if span[1] is None else span[1]
+    since = until - length - (_NEWEST - 1) * step if span[0] is None else span[0]
+    if spec.pane.unit == "rows":
+        since = max(since, 0)
+    if (until - since) // step > _MOST:
+        raise UsageError("--every", got=f"{(until - since) // step:,} windows", want=f"at most {_MOST:,}")
+    return tuple(sliding(at.store, at.monitor(spec.name), length, step, since, until, segment))
+
+
+def _clusters(at: Opened, stream: str, span: Span) -> tuple[FollowedCluster, ...]:
+    """Clusters that were there within a span."""
+    since, until = span
+    return tuple(
+        cluster
+        for cluster in at.store.clusters(stream)
+        if (until is None or cluster.born < until) and (since is None or cluster.gone is None or cluster.gone >= since)
+    )
+
+
+def _events(at: Opened, spec: StreamSpec, span: Span) -> tuple[Event, ...]:
+    """Events of a span of time; of all times where spans are rows."""
+    since, until = (None, None) if spec.kind == "stream" and spec.pane.unit == "rows" else span
+    found = at.store.events(spec.name, since=since)
+    return tuple(event for event in found if until is None or event.at < until)
+
+
+def _lines(
+    windows: Sequence[Window],
+    clusters: Sequence[FollowedCluster] | None,
+    events: Sequence[Event] | None,
+    unit: Unit,
+) -> Iterator[str]:
+    from tidegauge.report.windows import cluster_lines, event_line, window_line
+
+    if not windows:
+        yield "no windows"
+    for place, window in enumerate(windows):
+        if place and windows[place - 1].key.reference != window.key.reference:
+            yield f"-- from here on under reference {window.key.reference[:12]}"
+        yield window_line(window, unit)
+    if clusters is not None:
+        yield ""
+        yield "new clusters:" if clusters else "no new clusters"
+        for cluster in clusters:
+            yield from (f"  {line}" for line in cluster_lines(cluster, unit))
+    if events is not None:
+        yield ""
+        yield "events:" if events else "no events"
+        yield from (f"  {event_line(event, unit)}" for event in events)
+
+
+def _json(
+    stream: str,
+    windows: Sequence[Window],
+    clusters: Sequence[FollowedCluster] | None,
+    events: Sequence[Event] | None,
+    unit: Unit,
+) -> str:
+    from tidegauge.report.windows import cluster_json, event_json, window_json
+
+    told: dict[str, Any] = {
+        "schema": _SCHEMA,
+        "stream": stream,
+        "windows": [window_json(window, unit) for window in windows],
+    }
+    if clusters is not None:
+        told["clusters"] = [cluster_json(cluster, unit) for cluster in clusters]
+    if events is not None:
+        told["events"] = [event_json(event, unit) for event in events]
+    return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _csv(windows: Sequence[Window], unit: Unit) -> str:
+    """One row a window; its figures are empty where nothing was scored."""
+    from tidegauge.report.windows import window_json
+
+    plain = ("start", "end", "length", "segment", "reference", "rows", "state", "p", "duplicates")
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow([*plain, "drift", "low", "high", "aside", "reasons"])
+    for window in windows:
+        told = window_json(window, unit)
+        drift = told["drift"] or {}
+        figures = [drift.get(name) for name in ("value", "low", "high")]
+        row = [*(told[name] for name in plain), *figures, sum(window.aside.values()), "; ".join(window.reasons)]
+        table.writerow([_harmless(cell) for cell in row])
+    return text.getvalue()
+
+
+def _harmless(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,0 +1,90 @@
+"""``tidegauge rebaseline STREAM REF``: put another reference in force, on purpose."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegauge.cli import options
+from tidegauge.cli.inputs import load_reference
+from tidegauge.cli.monitored import Opened, opened
+from tidegauge.cli.output import emit, note, progress
+
+if TYPE_CHECKING:
+    from tidegauge.records import StreamState, Window
+    from tidegauge.reference import Reference
+
+NAME = "rebaseline"
+HELP = options.help_text(
+    "Put another reference in force for a stream. What is open is closed under the one before; from then on rows are "
+    "measured against the new one. Who did it, when and why is kept for ever.\n\n"
+    "No reference ever moves by itself. A reference of another embedding model than the settings say is refused.",
+    "tidegauge rebaseline queries normal-2.tg --why 'the new catalogue is what is normal now'",
+)
+
+
+def command(
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="A stream of the settings.")],
+    reference: Annotated[str, typer.Argument(metavar="REF", help="What 'tidegauge fit' made.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is kept.")] = "",
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who does it; the login name if not said.")
+    ] = None,
+    ignore_model_id: options.IgnoreModelId = False,
+    config: options.Config = None,
+) -> None:
+    """Put a reference in force, and say what closed."""
+    from tidegauge.report.windows import unit_of, window_line
+    from tidegauge.run.baseline import rebaseline
+
+    new = load_reference(reference)
+    with opened(config, make=True) as at, progress():
+        spec = at.stream(stream)
+        before = at.store.register(stream, spec.kind)
+        _note_width(at, before, new)
+        asked = spec.model_copy(update={"model_id": ""}) if ignore_model_id else spec
+        name = _login() if by is None else by
+        baseline = rebaseline(at.store, asked, new, at=time.time(), by=name, why=why)
+        closed = () if baseline is None else _closed(at, before)
+    if baseline is None:
+        emit(f"{stream}: reference {new.hash[:12]} is in force already; nothing changed.\n")
+        return
+    emit("".join(f"{window_line(window, unit_of(spec))}\n" for window in closed))
+    was = f", in place of {before.reference[:12]}" if before.reference else ""
+    emit(f"{stream}: reference {new.hash[:12]} is in force{was}.\n")
+    if ignore_model_id and spec.model_id and new.model_id and new.model_id != spec.model_id:
+        note(f"the settings say model {spec.model_id!r}: set model_id, or say --ignore-model-id to watch as well")
+
+
+def _note_width(at: Opened, before: StreamState, new: Reference) -> None:
+    if not before.reference:
+        return
+    from tidegauge.run.baseline import in_force
+
+    width = in_force(at.store, before).width
+    if width != new.width:
+        note(f"the reference before has width {width}, this one {new.width}: rows must have that width from now on")
+
+
+def _closed(at: Opened, before: StreamState) -> list[Window]:
+    """The windows that were closed under the reference before."""
+    if not before.reference or before.kind == "snapshot":
+        return []
+    longest = max((at.stream(before.stream).pane.length, *at.stream(before.stream).windows))
+    since = None if before.settled is None else before.settled - longest
+    return [
+        window
+        for window in at.store.windows(before.stream, since=since)
+        if window.key.reference == before.reference and (before.settled is None or window.key.end > before.settled)
+    ]
+
+
+def _login() -> str:
+    """The login name; nothing where the system does not know it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

@@ -1,0 +1,132 @@
+"""``tidegauge report STREAM --since 7d``: the whole report of a span of a stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegauge.cli import options
+from tidegauge.cli.history import check_segment
+from tidegauge.cli.monitored import Opened, opened
+from tidegauge.cli.options import PlainForm
+from tidegauge.cli.output import busy, check_folder, coloured, emit, emit_paths, note, progress, write_whole_report
+from tidegauge.cli.spans import Since, Until, bounds, ceil, newest
+from tidegauge.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from tidegauge.records import Comparison
+    from tidegauge.spec import StreamSpec
+
+NAME = "report"
+HELP = options.help_text(
+    "Compare a span of a stream with the reference in force, as 'tidegauge compare' does: verdict, scores, what moved, "
+    "with examples. Of a snapshot, its present content.\n\n"
+    "Exit status: 0 no drift, 1 drift, 2 usage or data error, 3 insufficient data.",
+    "tidegauge report queries --since 7d",
+    "tidegauge report queries --since 2026-11-01 --until 2026-11-08 --segment de -o report",
+    "tidegauge report documents -o report --interactive",
+)
+_DEFAULT = "7d"
+
+
+def command(
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="A stream of the settings.")],
+    since: Since = None,
+    until: Until = None,
+    segment: Annotated[
+        str, typer.Option("--segment", metavar="NAME", help="Of one segment; of all rows if not said.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Write the whole report here: page, pictures, JSON, text."),
+    ] = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Write explore.html too: the map to point at and click; needs --out.")
+    ] = False,
+    config: options.Config = None,
+    form: Annotated[PlainForm, typer.Option("--format", help="What stdout gets.")] = PlainForm.text,
+) -> None:
+    """Print the verdict of a span, write its report, and leave with its status."""
+    from tidegauge.report import json, text
+
+    _check_output(out, interactive=interactive)
+    with opened(config) as at, progress() as bar:
+        busy(bar, "Reading the history")
+        check_segment(at.state(stream), segment)
+        result = _compare(at, at.stream(stream), since, until, segment)
+        busy(bar, "Writing the report")
+        paths = write_whole_report(result, out, interactive=interactive) if out else []
+    if form is PlainForm.json:
+        emit(json.render(result))
+        for path in paths:
+            note(f"wrote {path}")
+    else:
+        emit(text.render(result, color=coloured()))
+        emit("\n" if paths else "")
+        emit_paths(paths)
+    raise typer.Exit(result.verdict.exit_status)
+
+
+def _check_output(out: Path | None, *, interactive: bool) -> None:
+    if interactive and out is None:
+        raise UsageError("--interactive", got="no --out", want="a folder for explore.html")
+    if interactive:
+        from tidegauge.report.interactive import require
+
+        require()
+    if out is not None:
+        check_folder(out)
+
+
+def _compare(at: Opened, spec: StreamSpec, since: str | None, until: str | None, segment: str) -> Comparison:
+    from tidegauge.comparison import compare
+    from tidegauge.comparison.conclude import relabelled
+    from tidegauge.run.history import span
+
+    monitor = at.monitor(spec.name)
+    first, last = _span(at, spec, since, until)
+    sketch = span(at.store, monitor, first, last, segment)
+    label = _label(spec, first, last, segment)
+    if not sketch.rows:
+        lost = sum(sketch.rejected.values())
+        got = f"no row, and {lost:,} that were set aside" if lost else "no row"
+        hint = f"'tidegauge history {spec.name}' shows what is there"
+        raise DataError(label, got=got, want="some under the reference in force", hint=hint)
+    sketch.source = label
+    result = compare(monitor.reference, sketch, alpha=spec.alpha, min_effect=spec.min_effect)
+    return relabelled(result, "reference", label)
+
+
+def _span(at: Opened, spec: StreamSpec, since: str | None, until: str | None) -> tuple[int, int]:
+    """Where the span begins and ends: to the newest row, from a week before it or from the first row."""
+    if spec.kind == "snapshot":
+        if since is not None or until is not None:
+            raise UsageError("--since", got="a snapshot, which knows only its present content", want="a stream")
+        return 0, 0
+    state, pane = at.state(spec.name), spec.pane.length
+    default = _DEFAULT if spec.pane.unit == "seconds" and until is None else None
+    first, last = bounds(spec, state, since or default, until, pane)
+    if first is None:
+        first = 0 if spec.pane.unit == "rows" else -(10**11)
+    return first, ceil(newest(spec, state) + 1, pane, spec) if last is None else last
+
+
+def _label(spec: StreamSpec, first: int, last: int, segment: str) -> str:
+    """What the side is called that is judged.
+
+    Examples
+    --------
+    >>> from tidegauge.spec import StreamSpec
+    >>> _label(StreamSpec(name="queries"), 0, 3600, "de")
+    'queries/de, 1970-01-01 00:00 to 1970-01-01 01:00'
+    """
+    from tidegauge.window.moment import moment
+
+    name = f"{spec.name}/{segment}" if segment else spec.name
+    if spec.kind == "snapshot":
+        return f"{name}, now"
+    if spec.pane.unit == "rows":
+        return f"{name}, rows {first + 1:,} to {last:,}"
+    return f"{name}, until {moment(last)}" if first < -(10**10) else f"{name}, {moment(first)} to {moment(last)}"

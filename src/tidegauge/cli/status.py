@@ -1,0 +1,204 @@
+"""``tidegauge status``: where every stream stands."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from tidegauge.cli import options
+from tidegauge.cli.monitored import opened, settings, store_is_there
+from tidegauge.cli.options import PlainForm
+from tidegauge.cli.output import emit
+
+if TYPE_CHECKING:
+    from tidegauge.records import Baseline, Event, Position, StreamState, Window
+    from tidegauge.report.windows import Unit
+    from tidegauge.spec import StreamSpec
+    from tidegauge.store import SqlStore
+
+NAME = "status"
+HELP = options.help_text(
+    "Say where every stream stands: reference, rows, newest row, what is closed, what was set aside, the last window "
+    "of each length, and how far the sources were read.",
+    "tidegauge status",
+    "tidegauge status --format json",
+)
+_SCHEMA = "tidegauge.status/1"
+_SOURCES = 5
+
+
+class Standing(NamedTuple):
+    """Where a stream stands, by the settings and by the store, either of which may not know it."""
+
+    name: str
+    settings: StreamSpec | None
+    state: StreamState | None = None
+    baseline: Baseline | None = None
+    age: float | None = None
+    open_parts: int = 0
+    silence: Event | None = None
+    windows: tuple[Window, ...] = ()
+    positions: tuple[Position, ...] = ()
+
+    @property
+    def unit(self) -> Unit:
+        """What its windows are counted in."""
+        from tidegauge.report.windows import unit_of
+
+        if self.settings is None:
+            return "snapshot" if self.state is not None and self.state.kind == "snapshot" else "seconds"
+        return unit_of(self.settings)
+
+
+def command(
+    config: options.Config = None,
+    form: Annotated[PlainForm, typer.Option("--format", help="What stdout gets.")] = PlainForm.text,
+) -> None:
+    """Print where every stream stands."""
+    spec = settings(config)
+    if store_is_there(spec.store):
+        with opened(config) as at:
+            states = {state.stream: state for state in at.store.streams()}
+            every = [
+                _standing(at.store, name, spec.streams.get(name), states.get(name))
+                for name in dict.fromkeys((*spec.streams, *states))
+            ]
+            store = {"name": at.store.name, "bytes": at.store.size()}
+    else:
+        every = [Standing(name, stream) for name, stream in spec.streams.items()]
+        store = {"name": spec.store, "bytes": 0}
+    if form is PlainForm.json:
+        told = {"schema": _SCHEMA, "store": store, "streams": [_json(each) for each in every]}
+        emit(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    emit("".join(f"{line}\n" for each in every for line in _lines(each)))
+    emit(f"store {store['name']}: {store['bytes']:,} bytes\n")
+
+
+def _standing(store: SqlStore, name: str, stream: StreamSpec | None, state: StreamState | None) -> Standing:
+    if state is None:
+        return Standing(name, stream)
+    from tidegauge.run.snapshot import REPLACING
+    from tidegauge.run.watch import silent
+
+    now, baselines = time.time(), store.baselines(name)
+    return Standing(
+        name,
+        stream,
+        state,
+        baselines[-1] if baselines else None,
+        None if state.watermark is None else max(0.0, now - state.watermark),
+        len(store.parts(name)),
+        None if stream is None else silent(stream, state.watermark, now),
+        _last_windows(store, name, stream),
+        tuple(position for position in store.positions(name) if position.source != REPLACING),
+    )
+
+
+def _last_windows(store: SqlStore, name: str, stream: StreamSpec | None) -> tuple[Window, ...]:
+    """The last window of each length, shortest first."""
+    from tidegauge.records import ALL
+
+    if stream is None:
+        return store.windows(name, segment=ALL, newest=1)
+    lengths = (0,) if stream.kind == "snapshot" else (stream.pane.length, *stream.windows)
+    return tuple(each for length in lengths for each in store.windows(name, length=length, segment=ALL, newest=1))
+
+
+def _json(at: Standing) -> dict[str, Any]:
+    from tidegauge.report.windows import iso, place_json, window_json
+
+    known = {"stream": at.name, "in_settings": at.settings is not None, "recorded": at.state is not None}
+    state, baseline, unit = at.state, at.baseline, at.unit
+    if state is None:
+        return known
+    reference = None
+    if baseline is not None:
+        since = iso(baseline.at)
+        reference = {"hash": baseline.reference, "since": since, "by": baseline.by, "why": baseline.why}
+    return known | {
+        "kind": state.kind,
+        "reference": reference,
+        "rows": state.seen,
+        "aside": dict(state.aside),
+        "newest_row": None if state.watermark is None else iso(state.watermark),
+        "age_seconds": at.age,
+        "settled_until": None if state.settled is None else place_json(state.settled, unit),
+        "open_parts": at.open_parts,
+        "segments": list(state.segments),
+        "model": state.model or None,
+        "silence": None if at.silence is None else at.silence.text,
+        "windows": [window_json(window, unit) for window in at.windows],
+        "sources": [{"source": position.source, "rows": position.rows} for position in at.positions],
+    }
+
+
+def _lines(at: Standing) -> Iterator[str]:
+    yield f"{at.name}: {_about(at.settings)}"
+    if at.state is None:
+        yield "  nothing was recorded yet"
+        return
+    for label, said in (*_said_of_rows(at, at.state), *_said_of_windows(at)):
+        yield f"  {label:<10}  {said}"
+
+
+def _about(stream: StreamSpec | None) -> str:
+    if stream is None:
+        return "not in the settings"
+    return "a snapshot" if stream.kind == "snapshot" else f"panes of {stream.pane}"
+
+
+def _said_of_rows(at: Standing, state: StreamState) -> Iterator[tuple[str, str]]:
+    from tidegauge.report.formats import clean
+    from tidegauge.report.windows import end_said
+    from tidegauge.window.moment import moment
+
+    if at.baseline is None:
+        yield "reference", f"none: 'tidegauge rebaseline {at.name} FILE' gives one"
+    else:
+        by = f" by {clean(at.baseline.by, 40)}" if at.baseline.by else ""
+        why = f": {clean(at.baseline.why, 100)}" if at.baseline.why else ""
+        yield "reference", f"{at.baseline.reference[:12]} since {moment(at.baseline.at)} UTC{by}{why}"
+    aside = ", ".join(f"{count:,} {reason}" for reason, count in state.aside.items())
+    yield "rows", f"{state.seen:,} landed" + (f"; set aside: {aside}" if aside else "")
+    if at.age is not None:
+        yield "newest row", f"{moment(state.watermark)} UTC, {ago(at.age)}"
+    if state.kind == "stream":
+        until = "nothing yet" if state.settled is None else f"until {end_said(state.settled, at.unit)}"
+        yield "settled", f"{until}; {at.open_parts:,} part{'s' * (at.open_parts != 1)} open"
+    if state.segments:
+        yield "segments", ", ".join(clean(segment, 40) for segment in state.segments)
+    if state.model:
+        yield "model", f"changed: {clean(state.model, 200)}"
+    if at.silence is not None:
+        yield "silence", at.silence.text
+
+
+def _said_of_windows(at: Standing) -> Iterator[tuple[str, str]]:
+    from tidegauge.report.formats import clean
+    from tidegauge.report.windows import content_line, length_said
+
+    for window in at.windows:
+        yield length_said(window.key.length, at.unit), content_line(window, at.unit)
+    for position in at.positions[-_SOURCES:]:
+        yield "source", f"{clean(position.source, 100)}: {position.rows:,} rows read"
+    if len(at.positions) > _SOURCES:
+        yield "", f"and {len(at.positions) - _SOURCES:,} sources more"
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago something was.
+
+    Examples
+    --------
+    >>> ago(12), ago(200), ago(7300), ago(200_000)
+    ('12 s ago', '3 min ago', '2 h ago', '2 days ago')
+    """
+    for size, name in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {name} ago"
+    return f"{seconds:.0f} s ago"

@@ -44,17 +44,17 @@ def sum_rows(values: Float32) -> Float64:
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """Contributions given as they are, float32 (n, p)."""
+    """Contributions given as they are: float32 arrays (n, p1), (n, p2), ..., side by side."""
 
-    values: Float32
+    parts: tuple[Float32, ...]
 
     def total(self) -> Float64:
         """Sum."""
-        return sum_rows(self.values)
+        return np.concatenate([sum_rows(part) for part in self.parts])
 
     def dense(self) -> Float32:
         """The values."""
-        return self.values
+        return np.concatenate(self.parts, axis=1)
 
 
 @dataclass(frozen=True, slots=True)

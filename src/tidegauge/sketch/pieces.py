@@ -30,12 +30,12 @@ class Piece:
 
 def count(_: Basis, rows: Rows) -> Columns:
     """One a row."""
-    return Dense(np.ones((len(rows.square), 1), np.float32))
+    return Dense((np.ones((len(rows.square), 1), np.float32),))
 
 
 def mean(_: Basis, rows: Rows) -> Columns:
     """The centred vector, and its squared length."""
-    return Dense(np.concatenate([rows.centred, rows.square[:, None]], axis=1))
+    return Dense((rows.centred, rows.square[:, None]))
 
 
 def features(_: Basis, rows: Rows) -> Columns:
@@ -101,7 +101,8 @@ def distances(basis: Basis, rows: Rows) -> Columns:
 
 def novelty(_: Basis, rows: Rows) -> Columns:
     """Tail score of the distance to the nearest cell, and whether it exceeds the reference's quantiles."""
-    return Dense(np.stack([tail_score(rows.tail), *(rows.tail > q for q in FAR_SHARES)], axis=1).astype(np.float32))
+    values = np.stack([tail_score(rows.tail), *(rows.tail > q for q in FAR_SHARES)], axis=1)
+    return Dense((values.astype(np.float32),))
 
 
 def tail_score(tail: Float64) -> Float64:
@@ -119,7 +120,7 @@ def tail_score(tail: Float64) -> Float64:
 
 def spread(_: Basis, rows: Rows) -> Columns:
     """Squares of the whitened principal components."""
-    return Dense(np.concatenate([rows.scores**2, (rows.square**2)[:, None]], axis=1))
+    return Dense((rows.scores**2, (rows.square**2)[:, None]))
 
 
 PIECES: dict[str, Piece] = {

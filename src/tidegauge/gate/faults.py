@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 import numpy as np
@@ -10,9 +11,12 @@ import numpy.typing as npt
 from tidegauge.gate.arrays import Array
 from tidegauge.gate.place import Place
 from tidegauge.gate.vectors import Rows
+from tidegauge.numeric.threads import in_order
 
 REASONS: Final = ("malformed", "null", "width", "nan", "inf", "overflow", "zero", "time")
 """Why a row is set aside; a row that has several faults counts for the first of these. Feeds find what is malformed."""
+
+CHUNK: Final = 1024
 
 
 def examine(
@@ -23,13 +27,10 @@ def examine(
     """
     codes = np.zeros(len(rows), np.int8)
     grid = _grid(rows, width, codes)
-    with np.errstate(over="ignore", invalid="ignore"):
-        vectors = grid.astype(np.float32, order="C", copy=False)
-    if scale:
-        vectors = vectors * np.float32(scale)
-    faults = _faults(grid, vectors)
+    vectors, squares = _owned(grid, scale)
+    faults = _faults(grid, vectors, squares)
     if faults is None:
-        return (vectors.copy() if vectors is grid or vectors.base is not None else vectors), codes
+        return vectors, codes
     codes[codes == 0] = faults
     return vectors[faults == 0], codes
 
@@ -60,14 +61,30 @@ def _most_common(lengths: npt.NDArray[np.int64]) -> int:
     return int(values[np.lexsort((first, -counts))[0]]) if len(values) else 0
 
 
-@np.errstate(over="ignore", under="ignore", invalid="ignore")
-def _faults(grid: Array, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8] | None:
+def _owned(grid: Array, scale: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The rows as float32 of our own, and their squared lengths, taken while a chunk of them is in the cache."""
+    vectors, squares = np.empty(grid.shape, np.float32), np.empty(len(grid), np.float32)
+
+    def fill(start: int) -> None:
+        part = vectors[start : start + CHUNK]
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            part[:] = grid[start : start + CHUNK]
+            if scale:
+                part *= np.float32(scale)
+            np.einsum("ij,ij->i", part, part, out=squares[start : start + CHUNK])
+
+    deque(in_order(fill, range(0, len(grid), CHUNK)), maxlen=0)
+    return vectors, squares
+
+
+def _faults(
+    grid: Array, vectors: npt.NDArray[np.float32], squares: npt.NDArray[np.float32]
+) -> npt.NDArray[np.int8] | None:
     """A code for each row, or None where all are clean.
 
-    One pass over clean data: a row's sum of squares is positive and finite unless the row is suspect, and only suspect
-    rows are looked at closely.
+    A row's sum of squares is positive and finite unless the row is suspect, and only suspect rows are looked at
+    closely.
     """
-    squares = np.einsum("ij,ij->i", vectors, vectors)
     suspects = np.flatnonzero(~((squares > 0) & (squares < np.inf)))
     if not len(suspects):
         return None

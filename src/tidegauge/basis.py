@@ -211,7 +211,8 @@ def project(basis: Basis, x: Float32) -> Rows:
     apart = lengths[cells] - 2 * np.take_along_axis(central, cells, 1)
     distances = np.sqrt(np.maximum(apart + square[:, None], 0))
     near = distances[:, -1]
-    tail = np.interp(near, basis.near_knots, (np.arange(KNOTS) + 0.5) / KNOTS)
+    tail, rising = np.empty(len(near)), near.argsort()  # neighbours are looked up in the same place
+    tail[rising] = np.interp(near[rising], basis.near_knots, (np.arange(KNOTS) + 0.5) / KNOTS)
     outside = np.sqrt(np.maximum(square - inside, 0)) if k < basis.width else np.zeros_like(square)
     product, length = along[:, 0] + basis.centre @ basis.centre, np.linalg.norm(basis.centre)
     norm = np.sqrt(np.maximum(square + along[:, 0] + product, 0))

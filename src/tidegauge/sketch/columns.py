@@ -16,7 +16,7 @@ from tidegauge.numeric.fourier import fourier
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
+Int = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 BLOCK = 512
 
@@ -68,7 +68,7 @@ class Fourier:
         n, r = self.phase.shape
         total, wave = np.zeros((2, r)), np.empty((min(n, BLOCK), r), np.float32)
         for start in range(0, n, BLOCK):
-            block = self.phase[start : start + BLOCK]
+            block = np.ascontiguousarray(self.phase[start : start + BLOCK])
             for i, function in enumerate((np.cos, np.sin)):
                 total[i] += sum_rows(function(block, out=wave[: len(block)]))
         return total.ravel() / np.sqrt(r)

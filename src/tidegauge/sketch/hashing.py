@@ -30,7 +30,7 @@ def mix(values: UInt) -> UInt:
 def _combine(words: npt.NDArray[np.uint32]) -> UInt:
     """Hash rows of 32-bit words, shape (n, w) to (n,); trailing zero words change nothing."""
     odd = mix(np.arange(1, words.shape[1] + 1, dtype=np.uint64) * _GOLDEN) | np.uint64(1)
-    return mix((words.astype(np.uint64) * odd).sum(1, dtype=np.uint64))
+    return mix(np.einsum("ij,j->i", words.astype(np.uint64), odd))
 
 
 def content_hash(x: npt.NDArray[np.float32]) -> UInt:

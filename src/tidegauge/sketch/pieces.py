@@ -13,6 +13,7 @@ from tidegauge.sketch.columns import Beyond, Columns, Dense, Fourier, OneHot, Ou
 
 Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
 Sums = Mapping[str, Float64]
 
 COARSE = 4
@@ -48,16 +49,15 @@ def moments(_: Basis, rows: Rows) -> Columns:
     return Outer(rows.scores)
 
 
-def histogram_index(values: npt.NDArray[np.float32], edges: Float64, bins: int) -> Int:
+def histogram_index(values: npt.NDArray[np.float32], edges: Float64, bins: int) -> Int32:
     """Bin of each value, shape (n, m): 0 below the edges, 1 .. bins inside, bins + 1 beyond; offset column by
     column.
     """
     low, per_unit = edges[..., 0].astype(np.float32), (bins / (edges[..., -1] - edges[..., 0])).astype(np.float32)
     place = (values - low) * per_unit
-    np.floor(place, out=place)
-    index = np.clip(place, -1, bins, out=place).astype(np.int64)
-    index += np.arange(values.shape[1]) * (bins + 2) + 1
-    return index
+    np.clip(np.floor(place, out=place), -1, bins, out=place)
+    place += np.arange(values.shape[1], dtype=np.float32) * (bins + 2) + 1  # whole numbers below 2^24: exact
+    return place.astype(np.int32)
 
 
 def slices(basis: Basis, rows: Rows) -> Columns:

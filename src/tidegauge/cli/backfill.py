@@ -12,13 +12,11 @@ from tidegauge.cli import options
 from tidegauge.cli.landing import Tally, digest_of, files_of, numbered, whole_batches
 from tidegauge.cli.monitored import columns_of, opened, recorder_of
 from tidegauge.cli.options import PlainForm
-from tidegauge.cli.output import busy, counted, note, progress
+from tidegauge.cli.output import note
 from tidegauge.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from rich.progress import Progress as Bar
 
     from tidegauge.records import Batch, Columns, Window
     from tidegauge.run import Recorder
@@ -60,13 +58,14 @@ def command(
         spec = _patient(at.stream(stream), lateness, settle=settle)
         recorder, tally = recorder_of(at.store, spec, ignore_model_id=ignore_model_id), Tally()
         tell, news = Teller([spec], form), News(at.store, stream)
-        with files_of(source) as paths, progress() as bar:
-            for windows in _land(recorder, paths, tally, bar):
-                tell(Progress(stream, windows=windows, events=news()))
-            busy(bar, "Closing what is due")
+        try:
+            with files_of(source) as paths:
+                for rows, windows in _land(recorder, paths, tally):
+                    tell(Progress(stream, rows, windows, news() if windows else ()))
             tell(Progress(stream, windows=recorder.settle(whole=settle), events=news()))
-        tell.say(tally.told(stream), f"{stream}: {tally.line()}.")
-        tell.close()
+            tell.say(tally.told(stream), f"{stream}: {tally.line()}.")
+        finally:
+            tell.close()
     _advise(stream, tally)
 
 
@@ -90,20 +89,18 @@ def _patient(spec: StreamSpec, lateness: str | None, *, settle: bool) -> StreamS
     return spec.model_copy(update={"lateness": length_of("--lateness", lateness, spec)})
 
 
-def _land(recorder: Recorder, paths: list[Path], tally: Tally, bar: Bar) -> Iterator[tuple[Window, ...]]:
-    """Land files, and yield what closes on the way."""
+def _land(recorder: Recorder, paths: list[Path], tally: Tally) -> Iterator[tuple[int, tuple[Window, ...]]]:
+    """Land files, and yield the rows of each batch and what closes with it."""
     columns, landed = columns_of(recorder), 0
     for path in _by_first_time(paths, columns):
-        digest = digest_of(path)
-        batches = counted(bar, f"Reading {path}", whole_batches(path, columns), None)
-        for name, batch in numbered(digest, batches):
+        for name, batch in numbered(digest_of(path), whole_batches(path, columns)):
             if _is_settled(recorder, batch):
                 tally.settled += batch.rows
+                yield batch.rows, ()
                 continue
             tally.land(recorder, name, _sorted(batch))
             landed += 1
-            if landed % _SETTLE_EVERY == 0:
-                yield recorder.settle()
+            yield batch.rows, recorder.settle() if landed % _SETTLE_EVERY == 0 else ()
 
 
 def _by_first_time(paths: Sequence[Path], columns: Columns) -> Sequence[Path]:

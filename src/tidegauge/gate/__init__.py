@@ -6,7 +6,7 @@ imported only when something that speaks the Arrow protocol comes in.
 """
 
 from tidegauge.gate.admit import admit
-from tidegauge.gate.batches import concat, head, merge_stored, pick
+from tidegauge.gate.batches import concat, head, merge_stored, pick, places
 from tidegauge.gate.columns import as_numbers
 from tidegauge.gate.faults import REASONS
 from tidegauge.gate.quantised import INT8_SCALE, rounded_like
@@ -28,6 +28,7 @@ __all__ = [
     "is_unit",
     "merge_stored",
     "pick",
+    "places",
     "rounded_like",
     "truncated",
 ]

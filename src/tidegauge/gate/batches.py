@@ -89,7 +89,21 @@ def pick(batch: Batch, rows: npt.NDArray[np.int64] | slice) -> Batch:
         first_rejected=batch.first_rejected,
         source=batch.source,
         stored=batch.stored,
+        name=batch.name,
+        places=places(batch)[rows] if batch.name else None,
     )
+
+
+def places(batch: Batch) -> npt.NDArray[np.int64]:
+    """Numbers of the rows in the batch that has the name, from 1, int64 (n,).
+
+    Examples
+    --------
+    >>> from tidegauge.gate import admit
+    >>> places(admit([[1.0], [2.0]])).tolist()
+    [1, 2]
+    """
+    return np.arange(1, batch.rows + 1, dtype=np.int64) if batch.places is None else batch.places
 
 
 def _check_alike(first: Batch, part: Batch) -> None:

@@ -124,6 +124,7 @@ class Monitor:
         model = self._model(batch, model_id, state.model)
         wrong = state.model if model is None else model
         aside = Counter(batch.rejected)
+        batch = replace(batch, name=name)
         if self.canaries is not None:
             batch, aside["canary"] = _without(batch, self.canaries.among(batch))
         batch = self._timed(batch, now)
@@ -132,7 +133,7 @@ class Monitor:
         aside.update(placed.aside)
         parts: list[Part] = []
         for start, segment, rows in _groups(placed, names):
-            part = _stripped(_named(pick(batch, rows), name, rows))
+            part = _stripped(pick(batch, rows))
             if not parts:  # a row that was set aside has no known pane: the batch's first one answers for it
                 part = replace(part, rejected=batch.rejected, first_rejected=batch.first_rejected)
             sketch = self._refused(part) if wrong else self._sketch(part)
@@ -270,11 +271,13 @@ class Monitor:
         aside = {"late": int(found.late.sum()), "future": int(found.future.sum())}
         return Placed(found.starts, ~(found.late | found.future), aside, found.watermark)
 
-    def _segments(self, batch: Batch, enter: Bool, state: StreamState) -> tuple[npt.NDArray[np.str_], tuple[str, ...]]:
+    def _segments(
+        self, batch: Batch, enter: Bool, state: StreamState
+    ) -> tuple[npt.NDArray[np.str_] | None, tuple[str, ...]]:
         if batch.segments is None or not self.spec.columns.segment:
-            return np.full(batch.rows, ALL, np.str_), ()
+            return None, ()
         assigned, new = assign(batch.segments[enter], state.segments, self.spec.segments)
-        names = np.full(batch.rows, ALL, assigned.dtype if len(assigned) else np.str_)
+        names = np.full(batch.rows, ALL, assigned.dtype)
         names[enter] = assigned
         return names, new
 
@@ -309,13 +312,16 @@ def _latest(times: npt.NDArray[np.float64] | None, watermark: float | None) -> f
     return float(times.max()) if watermark is None else max(watermark, float(times.max()))
 
 
-def _groups(placed: Placed, names: npt.NDArray[np.str_]) -> Iterator[tuple[int, str, Int]]:
-    """Rows of each pane and segment, panes in order."""
+def _groups(placed: Placed, names: npt.NDArray[np.str_] | None) -> Iterator[tuple[int, str, Int | slice]]:
+    """Rows of each pane and segment, panes in order; those that follow each other as a slice, which copies nothing."""
     entered = np.flatnonzero(placed.enter)
-    for start in np.unique(placed.starts[entered]):
-        inside = entered[placed.starts[entered] == start]
-        for segment in np.unique(names[inside]):
-            yield int(start), str(segment), inside[names[inside] == segment]
+    starts = placed.starts[entered]
+    for start in np.unique(starts):
+        inside = entered[starts == start]
+        for segment in (ALL,) if names is None else np.unique(names[inside]):
+            rows = inside if names is None else inside[names[inside] == segment]
+            together = rows[-1] - rows[0] + 1 == len(rows)
+            yield int(start), str(segment), slice(int(rows[0]), int(rows[-1]) + 1) if together else rows
 
 
 def _without(batch: Batch, rows: Int) -> tuple[Batch, int]:
@@ -324,10 +330,3 @@ def _without(batch: Batch, rows: Int) -> tuple[Batch, int]:
 
 def _stripped(batch: Batch) -> Batch:
     return replace(batch, rejected={}, first_rejected={})
-
-
-def _named(batch: Batch, name: str, rows: Int) -> Batch:
-    """Rows that have no id are named after their batch and place, so that replicas and re-runs agree on the samples."""
-    if batch.ids is not None:
-        return batch
-    return replace(batch, ids=np.array([f"{name}#{row + 1}" for row in rows], np.str_))

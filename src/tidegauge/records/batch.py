@@ -53,6 +53,11 @@ class Batch:
         Where the rows came from, for messages.
     stored : Stored
         What the vectors were before.
+    name : str
+        Name of the batch in its stream, if it has one: rows without ids are then called ``name#1`` and so on, which
+        is the same wherever and however often they are read.
+    places : int64 array, shape (n,), or None
+        The rows' numbers in the batch that has the name, from 1; None where they are all of it, in order.
     """
 
     x: npt.NDArray[np.float32]
@@ -66,6 +71,8 @@ class Batch:
     first_rejected: Mapping[str, str] = field(default_factory=dict)
     source: str = "array"
     stored: Stored = Stored()
+    name: str = ""
+    places: npt.NDArray[np.int64] | None = None
 
     @property
     def rows(self) -> int:

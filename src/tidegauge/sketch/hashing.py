@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.gate import places
 from tidegauge.records import Batch
 
 UInt = npt.NDArray[np.uint64]
@@ -49,11 +50,13 @@ def text_hash(ids: npt.NDArray[np.generic]) -> UInt:
 
 
 def row_hash(batch: Batch, first: int, content: UInt) -> UInt:
-    """Hash that draws the samples: of the id where there is one, else of ``content`` (n,) and position (``first``
-    rows went before).
+    """Hash that draws the samples: of the id where there is one, else of ``content`` (n,) and the row's place in the
+    batch that has a name, or else in the set (``first`` rows went before).
     """
     if batch.ids is not None:
         return text_hash(batch.ids)
+    if batch.name:
+        return mix(content + places(batch).astype(np.uint64) * _GOLDEN + text_hash(np.array([batch.name])))
     position = np.arange(first, first + batch.rows, dtype=np.uint64)
     return mix(content + position * _GOLDEN)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tidegauge.basis import Basis, Rows, project
 from tidegauge.errors import ArtefactError, MismatchError, UsageError
-from tidegauge.gate import merge_stored, pick
+from tidegauge.gate import merge_stored, pick, places
 from tidegauge.numeric.threads import in_order
 from tidegauge.records import Batch, SampleSizes, Side, Stored
 from tidegauge.sketch.codec import (
@@ -149,7 +149,7 @@ class Sketch:
     def _draw(self, basis: Basis, rows: Rows, batch: Batch, keys: UInt, place: Int) -> None:
         def offered(sample: Sample, order: Float64) -> Sample:
             enter = sample.entering(order)
-            ids = [f"row {i + 1}" for i in place[enter]] if batch.ids is None else batch.ids[enter]
+            ids = batch.ids[enter] if batch.ids is not None else _called(batch, place, enter)
             texts = np.full(len(enter), "", np.str_) if batch.texts is None else batch.texts[enter]
             x = rows.centred[enter] / np.float32(scale_of(basis))
             outcomes = {name: values[enter] for name, values in batch.outcomes.items()}
@@ -356,6 +356,13 @@ def _less(name: str, values: Float64, gone: Float64) -> Float64:
     """Sums less those of some of their rows; what cannot be negative is not, whatever was rounded."""
     left = values - gone
     return left if name in SIGNED else np.maximum(left, 0, out=left)
+
+
+def _called(batch: Batch, place: Int, rows: Int) -> list[str]:
+    """What rows without ids are called."""
+    if batch.name:
+        return [f"{batch.name}#{i}" for i in places(batch)[rows]]
+    return [f"row {i + 1}" for i in place[rows]]
 
 
 def _spans(rows: int) -> list[slice]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import decision, memory, profiles, sketching, start
+from bench import decision, memory, profiles, sketching, start, watching
 from quality.harness import Mode, Row, print_rows, report, save
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,6 +22,7 @@ TABLES: dict[str, Callable[[Mode], list[Row]]] = {
     "profiles": profiles.rows,
     "memory": memory.rows,
     "start": start.rows,
+    "watch": watching.rows,
 }
 
 

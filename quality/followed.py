@@ -22,6 +22,7 @@ from tidegauge import Batch, Reference, score
 from tidegauge.comparison.followed import follow
 from tidegauge.records import FollowedCluster, PaneKey, SampleSizes
 from tidegauge.reference import calibration
+from tidegauge.reference.calibration import DIAGNOSTIC_DRAWS, DRAWS
 
 ALPHA = 0.001
 REFERENCE = 3000
@@ -29,7 +30,7 @@ UNCHANGED = 50
 BEFORE, DURING, AFTER = 2, 6, 6
 FOUND = 0.90
 SLOW = 3
-FEW_DRAWS = {"DRAWS": 19, "DIAGNOSTIC_DRAWS": 9}
+CALIBRATION = tuple({"DRAWS": n, "DIAGNOSTIC_DRAWS": m} for n, m in ((19, 9), (DRAWS, DIAGNOSTIC_DRAWS)))
 
 Draw = Callable[[int, float], Float32]
 
@@ -73,7 +74,7 @@ def measure(cell: Cell, rng: np.random.Generator) -> Result:
     sizes = SampleSizes(s.get("sample", 1024))
     draw = _source(s["source"], s["what"], rng)
     seed = int(rng.integers(2**31))
-    with mock.patch.multiple(calibration, **({} if s["what"] == "cost" else FEW_DRAWS)):  # following reads no null
+    with mock.patch.multiple(calibration, **CALIBRATION[s["what"] == "cost"]):  # following reads no null
         reference = Reference.fit(_batch(draw(REFERENCE, -1.0), "r"), seed=seed, exchangeable=True, samples=sizes)
     if s["what"] == "cost":
         shares = [s["percent"] / 100] * 10

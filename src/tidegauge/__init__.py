@@ -23,11 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidegauge.comparison import score
-    from tidegauge.errors import ArtefactError, DataError, MismatchError, TidegaugeError, UsageError
+    from tidegauge.errors import ArtefactError, DataError, MismatchError, StoreError, TidegaugeError, UsageError
+    from tidegauge.monitor import Monitor
     from tidegauge.records import Batch, Columns, Comparison, Scores
     from tidegauge.reference import Reference
     from tidegauge.report.result import Result, compare
+    from tidegauge.run import Recorder
     from tidegauge.sketch.sketch import Sketch
+    from tidegauge.spec import StreamSpec, load_spec
+    from tidegauge.store import open_store
 
 try:
     __version__ = version("tidegauge")
@@ -41,23 +45,33 @@ __all__ = [
     "Comparison",
     "DataError",
     "MismatchError",
+    "Monitor",
+    "Recorder",
     "Reference",
     "Result",
     "Scores",
     "Sketch",
+    "StoreError",
+    "StreamSpec",
     "TidegaugeError",
     "UsageError",
     "compare",
+    "load_spec",
+    "open_store",
     "score",
 ]
 
 _HOMES = {
     "tidegauge.comparison": ("score",),
-    "tidegauge.errors": ("ArtefactError", "DataError", "MismatchError", "TidegaugeError", "UsageError"),
+    "tidegauge.errors": ("ArtefactError", "DataError", "MismatchError", "StoreError", "TidegaugeError", "UsageError"),
+    "tidegauge.monitor": ("Monitor",),
     "tidegauge.records": ("Batch", "Columns", "Comparison", "Scores"),
     "tidegauge.reference": ("Reference",),
     "tidegauge.report.result": ("Result", "compare"),
+    "tidegauge.run": ("Recorder",),
     "tidegauge.sketch.sketch": ("Sketch",),
+    "tidegauge.spec": ("StreamSpec", "load_spec"),
+    "tidegauge.store": ("open_store",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -105,8 +105,12 @@ def test_another_model_is_set_aside_and_called_that(place: Place) -> None:
 
     reference(model_id="m1").save(place.folder / "normal.tg")
     day = place.put("day.parquet", rows(100, MONDAY, 0.5, name="a"))
-    out = place.fine("observe", "queries", day, "--model-id", "m2")
-    assert out == "queries: 0 rows landed; set aside: 100 model; no window is due.\n"
+    event, said = place.fine("observe", "queries", day, "--model-id", "m2").splitlines()
+    assert event.split("  ")[1:] == [
+        "queries",
+        "model changed: The embedding model changed: the vectors come from model 'm2', the reference from 'm1'.",
+    ]
+    assert said == "queries: 0 rows landed; set aside: 100 model; no window is due."
     status = place.fine("status")
     assert "model       changed: the vectors come from model 'm2', the reference from 'm1'" in status
     next_day = place.put("next.parquet", rows(100, MONDAY + HOUR, 0.5, name="b"))

@@ -162,9 +162,10 @@ def test_a_signal_ends_it_with_the_batch_in_hand(place: Place, number: signal.Si
     place.fill()
     with started() as watching:
         assert watching.stdout is not None
+        assert watching.stderr is not None
         first = watching.stdout.readline()
         watching.send_signal(number)
-        out, err = watching.communicate(timeout=60)
+        out, err = watching.stdout.read(), watching.stderr.read()
     assert (watching.returncode, err) == (0, "tidegauge: finishing the batch in hand\n")
     rest = place.fine("watch", "--once")
     said = [line for line in (first + out + rest).splitlines() if "  1h  queries  " in line]
@@ -198,3 +199,14 @@ def test_an_error_of_one_stream_ends_all(place: Place, monkeypatch: pytest.Monke
     monkeypatch.setattr(loop, "watch", watch)
     assert place.refused("watch") == "drift.db: got a full disk, want room"
     assert ended == ["queries"]
+
+
+def test_a_terminal_shows_rows_and_rate_and_is_left_clean(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.fill()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    done = place("watch", "--once")
+    assert "490 rows, " in done.err
+    assert " rows/s" in done.err
+    assert done.err.endswith("\r\x1b[K")
+    assert "rows/s" not in done.out

@@ -10,8 +10,9 @@ import pytest
 
 from tests.sketch.cases import Float32, light
 from tidegauge import Batch, MismatchError, Reference, Sketch, UsageError
-from tidegauge.comparison.followed import Followed, absences, follow, more_novel, names_candidates, peak_share
+from tidegauge.comparison.followed import Followed, absences, follow, names_candidates, peak_share, worth_a_look
 from tidegauge.records import ClusterShare, FollowedCluster, PaneKey, SampleSizes
+from tidegauge.sketch.sketch import sample_rows
 
 WIDTH = 8
 CENTRES = (4 * np.random.default_rng(17).standard_normal((8, WIDTH))).astype(np.float32)
@@ -170,12 +171,15 @@ def test_without_samples_nothing_is_said() -> None:
     assert len(few.clusters) == 1
 
 
-def test_a_look_for_clusters_needs_novel_rows() -> None:
-    known, new = (reference().sketch(rows_of(7, n)) for n in ({}, {0: 30}))
-    inner = reference().sketch(Batch(np.repeat(CENTRES, 50, axis=0)))
-    assert more_novel(reference(), new)
-    assert not more_novel(reference(), inner)
-    assert known.sums["novelty"][1] < new.sums["novelty"][1]
+def test_a_look_for_clusters_needs_novel_rows_or_a_cell_that_gained() -> None:
+    x = sample_rows(reference().basis, reference().base.uniform)
+    assert not worth_a_look(reference(), reference().sketch(Batch(x)))
+    assert not worth_a_look(reference(), reference().empty())
+    assert worth_a_look(reference(), reference().sketch(rows_of(7, {0: 30})))
+    cell = reference().basis.centres[reference().basis.fine[:1]] + reference().basis.centre
+    crowded = reference().sketch(Batch(np.concatenate([x[:950], np.repeat(cell, 50, axis=0)])))
+    assert crowded.sums["novelty"][1] / crowded.rows < 0.11  # the rows of one cell, not of far places
+    assert worth_a_look(reference(), crowded)
 
 
 def test_what_cannot_be_followed_is_refused() -> None:

@@ -277,14 +277,15 @@ def test_rows_given_one_at_a_time_from_many_threads(place):
         assert recorder.store.state("queries").seen == 2800
 
 
-def test_what_a_row_lacks_is_said_to_whoever_flushes(place):
+def test_a_row_that_is_none_does_not_take_the_others_with_it(place):
     with place.recorder() as recorder:
-        recorder.observe_one("no vector")
-        with pytest.raises(Exception, match="number"):
-            recorder.flush()
-        recorder.observe_one(ROWS[0], time=1.0)
+        recorder.observe_one("no vector", time=1.0)
+        recorder.observe_one(ROWS[0], time=1.0, outcomes={"click": "perhaps"})
+        recorder.observe_one(ROWS[1], time=2.0, id="good")
+        recorder.observe_one(ROWS[2] * np.nan, time=2.0)
         recorder.flush()
-        assert recorder.store.state("queries").seen == 1
+        state = recorder.store.state("queries")
+        assert (state.seen, dict(state.aside)) == (1, {"malformed": 2, "nan": 1})
 
 
 def test_rows_wait_while_the_store_cannot_be_written_and_then_land_once(place, monkeypatch):

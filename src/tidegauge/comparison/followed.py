@@ -29,6 +29,7 @@ from tidegauge.numeric.codebook import squared_distances
 from tidegauge.numeric.ranks import wilson
 from tidegauge.records import ClusterShare, Event, Example, FollowedCluster, PaneKey, StrArray
 from tidegauge.reference import Reference
+from tidegauge.score.scans import mass_z
 from tidegauge.sketch.hashing import mix, text_hash, unit_interval
 from tidegauge.sketch.samples import Sample
 from tidegauge.sketch.sketch import Sketch, sample_rows
@@ -39,6 +40,7 @@ Bool = npt.NDArray[np.bool_]
 NAMING = 1 / 3
 FAR = 0.90
 FEWEST_ROWS = 20
+GAINED = 3.5
 WINDOWS_ABSENT = 3
 LEFT = 0.25
 MISSED = 0.05
@@ -136,7 +138,7 @@ def follow(
     basis = reference.basis
     alive = [c for c in known if c.gone is None]
     kept = min(len(reference.base.uniform.keys), len(sketch.uniform.keys))
-    looked = kept >= FEWEST_ROWS and more_novel(reference, sketch)
+    looked = kept >= FEWEST_ROWS and worth_a_look(reference, sketch)
     if not kept or not (alive or looked):
         return Followed((), ())
     before, after = sample_rows(basis, reference.base.uniform), sample_rows(basis, sketch.uniform)
@@ -179,14 +181,18 @@ def names_candidates(ids: StrArray, seed: int) -> Bool:
     return unit_interval(mix(text_hash(ids) ^ salt)) < NAMING
 
 
-def more_novel(reference: Reference, sketch: Sketch) -> bool:
-    """Whether more rows lie far from every cell than in the reference, by a standard error at any of three distances:
-    else no cluster is looked for, which costs more than scoring and would find none.
+def worth_a_look(reference: Reference, sketch: Sketch) -> bool:
+    """Whether more rows lie far from every cell than in the reference, by a standard error at any of three distances,
+    or a cell clearly gained traffic: else hardly a cluster would be found, and looking costs as much as scoring.
     """
-    shares = [sums["novelty"][1:] / sums["count"] for sums in (sketch.sums, reference.base.sums)]
+    ours, base = sketch.sums, reference.base.sums
+    if not sketch.rows:
+        return False
+    shares = ours["novelty"][1:] / ours["count"], base["novelty"][1:] / base["count"]
     both = np.clip(shares[1], 1e-3, 1 - 1e-3)
-    error = np.sqrt(both * (1 - both) * (1 / max(sketch.rows, 1) + 1 / reference.base.rows))
-    return bool((shares[0] - shares[1] > error).any())
+    error = np.sqrt(both * (1 - both) * (1 / sketch.rows + 1 / reference.base.rows))
+    gained = mass_z(reference.basis, ours, base).max() > GAINED
+    return bool(gained or (shares[0] - shares[1] > error).any())
 
 
 def _births(

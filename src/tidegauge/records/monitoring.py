@@ -63,8 +63,8 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a source was read: ``rows`` given, and a ``mark`` that only the source understands. ``after`` are the rows
-    that were given before the batch that it comes with, None where it does not matter.
+    """How far a source was read: ``rows`` given, and a ``mark`` that only the source understands. ``after`` are the
+    rows that were given before the batch that it comes with, None where it does not matter.
     """
 
     source: str

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tidegauge.contracts import Clock
-from tidegauge.errors import StoreError
+from tidegauge.errors import DataError, StoreError
 from tidegauge.gate import admit
 from tidegauge.records import Batch
 
@@ -21,6 +21,7 @@ BATCH_ROWS = 1024
 SECONDS = 1.0
 """How long a row waits at most before it is landed."""
 LONGEST_PAUSE = 30.0
+UNREADABLE = (DataError, TypeError, ValueError)
 
 
 class Row(NamedTuple):
@@ -131,19 +132,44 @@ class Buffer:
 
 
 def _batch(rows: list[Row], overflow: int) -> Batch:
-    """Rows as a batch; columns that no row has are left out."""
-    outcomes = {name: np.full((len(rows), 2), [0.0, 0.0]) for row in rows for name in row.outcomes or ()}
+    """Rows as a batch: those that are no rows, and those that found no room, are set aside and counted."""
+    aside = {"buffer full": overflow}
+    try:
+        batch = _admitted(rows)
+    except UNREADABLE:
+        sound = [row for row in rows if _is_sound(row)]
+        aside["malformed"] = len(rows) - len(sound)
+        batch = _admitted(sound)
+    return replace(batch, rejected={**batch.rejected, **{reason: n for reason, n in aside.items() if n}})
+
+
+def _is_sound(row: Row) -> bool:
+    try:
+        _admitted([row])
+    except UNREADABLE:
+        return False
+    return True
+
+
+def _admitted(rows: list[Row]) -> Batch:
+    """Rows that can be read; columns that no row has are left out."""
+
+    def column(name: str) -> list[str] | None:
+        values = [getattr(row, name) for row in rows]
+        return values if any(values) else None
+
+    outcomes = {name: np.zeros((len(rows), 2)) for row in rows for name in row.outcomes or ()}
     for i, row in enumerate(rows):
         for name, value in (row.outcomes or {}).items():
             outcomes[name][i] = value, 1.0
-    columns = {
-        plural: [getattr(row, one) for row in rows]
-        for plural, one in (("texts", "text"), ("sessions", "session"), ("segments", "segment"), ("ids", "id"))
-        if any(getattr(row, one) for row in rows)
-    }
-    times = [row.time for row in rows]
-    vectors = [row.vector for row in rows]
-    batch = admit(vectors, times=times, outcomes=outcomes, source="observe_one", strict_times=False, **columns)
-    if not overflow:
-        return batch
-    return replace(batch, rejected={**batch.rejected, "buffer full": overflow})
+    return admit(
+        [row.vector for row in rows],
+        ids=column("id"),
+        texts=column("text"),
+        times=[row.time for row in rows],
+        sessions=column("session"),
+        segments=column("segment"),
+        outcomes=outcomes,
+        source="observe_one",
+        strict_times=False,
+    )

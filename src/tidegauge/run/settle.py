@@ -110,16 +110,17 @@ def _keep(
 ) -> Iterator[Window]:
     """Add up parts by segment, judge each and all together, and keep what they say."""
     key = PaneKey(monitor.spec.name, monitor.reference.hash, length, start, ALL)
-    total = monitor.empty()
-    for segment, some in _by_segment(parts):
+    groups, total = _by_segment(parts), monitor.empty()
+    segmented = groups[0][0] != ALL
+    for segment, some in groups:
         sketch = _sum(desk, monitor, key, some)
         total += sketch
-        if segment != ALL:
+        if segmented:
             window = monitor.judge(replace(key, segment=segment), sketch)
             desk.keep(window, sketch.to_bytes())
             yield window
     window = monitor.judge(key, total)
-    desk.keep(window, total.to_bytes() if segment == ALL else None)
+    desk.keep(window, None if segmented else total.to_bytes())
     _follow(desk, monitor, key, total, finest=finest)
     yield window
 

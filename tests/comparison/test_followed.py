@@ -10,6 +10,8 @@ import pytest
 
 from tests.sketch.cases import Float32, light
 from tidegauge import Batch, MismatchError, Reference, Sketch, UsageError
+from tidegauge.comparison import followed
+from tidegauge.comparison.clusters import Ball, balls_of
 from tidegauge.comparison.followed import Followed, absences, follow, names_candidates, peak_share, worth_a_look
 from tidegauge.records import ClusterShare, FollowedCluster, PaneKey, SampleSizes
 from tidegauge.sketch.sketch import sample_rows
@@ -96,6 +98,30 @@ def test_a_living_cluster_is_not_born_again() -> None:
     known, every = history([{0: 60}] * 12)
     assert sorted(known) == ["c1"]
     assert sum(len(found.events) for found in every) == 1
+
+
+def test_rows_of_a_living_cluster_name_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    (living,) = history([{0: 60}])[0].values()
+    named: list[Float32] = []
+
+    def watched(before: Float32, far: Float32, rng: np.random.Generator) -> list[Ball]:
+        named.append(far)
+        return balls_of(before, far, rng)
+
+    monkeypatch.setattr(followed, "balls_of", watched)
+    sketch = reference().sketch(rows_of(1, {0: 60, 1: 60}))
+    for known in ((), (living,)):
+        follow(reference(), sketch, window(1), known)
+    inside = [int((((far - living.centre) ** 2).sum(1) <= living.square).sum()) for far in named]
+    assert inside[0] > 10
+    assert inside[1] == 0
+
+
+def test_a_name_of_one_that_is_gone_is_not_given_again() -> None:
+    (old,) = history([{1: 60}])[0].values()
+    gone = replace(old, name="c41", gone=0)
+    found = follow(reference(), reference().sketch(rows_of(1, {0: 60})), window(1), (gone,))
+    assert [c.name for c in found.clusters] == ["c42"]
 
 
 def test_unchanged_windows_give_birth_to_none() -> None:

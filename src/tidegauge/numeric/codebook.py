@@ -73,14 +73,14 @@ def seeds(x: Float32, count: int, seed: int) -> Int:
     rng, trials = check_random_state(seed), 2 + int(np.log(count))
     chosen = np.empty(count, np.int64)
     chosen[0] = rng.choice(len(x), p=np.full(len(x), 1 / len(x)))
-    lengths = np.einsum("ij,ij->i", x, x)
+    lengths, columns = np.einsum("ij,ij->i", x, x), np.ascontiguousarray(x.T)  # else every product would turn x anew
     nearest = np.full(len(x), np.inf, np.float32)
     candidates = chosen[:1]
     for i in range(count):
         if i:
             mass = np.cumsum(nearest, dtype=np.float64)
             candidates = np.minimum(np.searchsorted(mass, rng.uniform(size=trials) * mass[-1]), len(x) - 1)
-        apart = lengths[candidates][:, None] + lengths - 2 * (x[candidates] @ x.T)
+        apart = lengths[candidates][:, None] + lengths - 2 * (x[candidates] @ columns)
         closer = np.minimum(nearest, np.maximum(apart, 0))
         best = int(closer.sum(1, dtype=np.float64).argmin())
         chosen[i], nearest = candidates[best], closer[best]

@@ -22,7 +22,7 @@ def median_distance(x: Float32, rng: np.random.Generator, most: int = 1000) -> f
     """
     some = x if len(x) <= most else x[np.sort(rng.choice(len(x), most, replace=False))]
     squares = np.einsum("ij,ij->i", some, some)
-    distances = squares[:, None] + squares - 2 * some @ some.T
+    distances = squares[:, None] + squares - 2 * (some @ some.T)
     upper = distances[~np.tri(len(some), dtype=np.bool_)]
     positive = upper[upper > SAME * max(float(squares.max()), 1e-30)]
     return float(np.sqrt(np.median(positive))) if len(positive) else 1.0

@@ -51,7 +51,9 @@ def label_draws(first: Bool, units: Int, draws: int, rng: np.random.Generator) -
         keys = rng.random((stop - start, count), dtype=np.float32)
         pick = np.zeros((stop - start, count), np.bool_)
         if 0 < chosen < count:
-            np.put_along_axis(pick, np.argpartition(keys, chosen - 1, axis=1)[:, :chosen], True, 1)
+            pick[:] = keys <= np.partition(keys, chosen - 1, axis=1)[:, chosen - 1 : chosen]
+            for row in np.flatnonzero(np.count_nonzero(pick, axis=1) > chosen):  # equal keys at the limit
+                pick[row] = keys[row].argsort(kind="stable").argsort() < chosen
         else:
             pick[:] = labelled
         out[start:stop] = pick[:, units]

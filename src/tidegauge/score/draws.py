@@ -11,7 +11,7 @@ from tidegauge.basis import Basis, project
 from tidegauge.score.parts import Float64, Sums
 from tidegauge.sketch.pieces import contributions
 
-CHUNK = 2048
+CHUNK = 4096
 COUNTS = ("cells", "distances", "slices", "coarse", "diagnostics", "tails")
 
 Bool = npt.NDArray[np.bool_]
@@ -37,18 +37,13 @@ def relabel(basis: Basis, x: Float32, labels: Bool, names: tuple[str, ...]) -> D
     names : tuple of str
         Pieces wanted.
     """
-    labelled: dict[str, Float64] = {}
-    total: dict[str, Float64] = {}
+    sides: tuple[dict[str, Float64], dict[str, Float64]] = ({}, {})
     for start in range(0, len(x), CHUNK):
         rows = project(basis, x[start : start + CHUNK])
-        part = labels[:, start : start + CHUNK].astype(np.float32)
         for name, columns in contributions(basis, rows, names).items():
-            dense = columns.dense()
-            sums = (part @ dense).astype(np.float64)
-            everything = dense.sum(0, dtype=np.float64)[None]
-            labelled[name] = labelled[name] + sums if name in labelled else sums
-            total[name] = total[name] + everything if name in total else everything
-    return Draws(labelled, {name: total[name] - labelled[name] for name in labelled})
+            for side, sums in zip(sides, columns.split(labels[:, start : start + CHUNK]), strict=True):
+                side[name] = side[name] + sums if name in side else sums
+    return Draws(*sides)
 
 
 def as_windows(draws: Draws, n: int, reference: Sums) -> tuple[dict[str, Float64], dict[str, Float64]]:

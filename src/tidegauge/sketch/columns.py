@@ -16,6 +16,7 @@ from tidegauge.numeric.fourier import fourier
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 BLOCK = 512
@@ -32,6 +33,10 @@ class Columns(Protocol):
         """The contributions themselves, float32 (n, p)."""
         ...
 
+    def split(self, labels: Bool) -> tuple[Float64, Float64]:
+        """Sums over the labelled rows and over the others, float64 (draws, p) each, for labels (draws, n)."""
+        ...
+
 
 def sum_rows(values: Float32) -> Float64:
     """Sum over all rows, float64 (p,): blocks as matrix products in single precision, then in double."""
@@ -42,8 +47,20 @@ def sum_rows(values: Float32) -> Float64:
     return total
 
 
+class Product:
+    """Splits by a matrix product with the contributions."""
+
+    __slots__ = ()
+
+    def split(self: Columns, labels: Bool) -> tuple[Float64, Float64]:
+        """The product in single precision, all rows in double."""
+        dense = self.dense()
+        labelled = (labels.astype(np.float32) @ dense).astype(np.float64)
+        return labelled, dense.sum(0, dtype=np.float64) - labelled
+
+
 @dataclass(frozen=True, slots=True)
-class Dense:
+class Dense(Product):
     """Contributions given as they are: float32 arrays (n, p1), (n, p2), ..., side by side."""
 
     parts: tuple[Float32, ...]
@@ -58,7 +75,7 @@ class Dense:
 
 
 @dataclass(frozen=True, slots=True)
-class Fourier:
+class Fourier(Product):
     """Cosines and sines of phases (n, r), each row of norm 1: p = 2 r."""
 
     phase: Float32
@@ -79,7 +96,7 @@ class Fourier:
 
 
 @dataclass(frozen=True, slots=True)
-class Beyond:
+class Beyond(Product):
     """How far each of m columns lies below -``reach``, then how far above it: p = 2 m, mostly zeros."""
 
     values: Float32
@@ -118,9 +135,20 @@ class OneHot:
         np.put_along_axis(out, self.index, np.float32(1) if self.weight is None else self.weight, 1)
         return out
 
+    def split(self, labels: Bool) -> tuple[Float64, Float64]:
+        """By a sparse product: counts in the smallest whole numbers that hold them, weights in double precision."""
+        from scipy.sparse import csr_array
+
+        n, m = self.index.shape
+        kind = np.min_scalar_type(n) if self.weight is None else np.float64
+        weight = np.ones(n * m, kind) if self.weight is None else self.weight.ravel().astype(kind)
+        rows = csr_array((weight, self.index.ravel(), np.arange(0, n * m + 1, m)), shape=(n, self.size))
+        labelled = (rows.T @ labels.T.astype(kind, order="C")).T.astype(np.float64, order="C")
+        return labelled, self.total() - labelled
+
 
 @dataclass(frozen=True, slots=True)
-class Outer:
+class Outer(Product):
     """Products of every pair of k columns, i <= j: second moments, p = k (k + 1) / 2."""
 
     values: Float32

@@ -145,8 +145,9 @@ class Basis:
             from scipy.linalg import cholesky
 
             ridge = LAMBDAS[which] * self.feature_spectrum[2]
-            whole = self.feature_covariance + ridge * np.eye(len(self.feature_covariance), dtype=np.float32)
-            self._whiteners[which] = cholesky(whole, lower=True, overwrite_a=True, check_finite=False)
+            whole = self.feature_covariance.copy()
+            whole[np.diag_indices_from(whole)] += np.float32(ridge)
+            self._whiteners[which] = cholesky(whole.T, lower=True, overwrite_a=True, check_finite=False)
         return self._whiteners[which]
 
     @cached_property

@@ -5,19 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from tidegauge.basis import Basis
-from tidegauge.score.parts import Float64, Sums, average, rows
+from tidegauge.score.parts import Float64, Sums, average, rows, square_length
 
 
 def mmd(basis: Basis, window: Sums, reference: Sums) -> Float64:
     """Unbiased squared MMD (Gretton et al., 2012): may be negative on unchanged data."""
     a, b = average(window, "features"), average(reference, "features")
-    squared = ((a - b) ** 2).sum(-1)
-    return squared - _noise(a, rows(window)) - _noise(b, rows(reference))
+    return square_length(a - b) - _noise(a, rows(window)) - _noise(b, rows(reference))
 
 
 def _noise(mean: Float64, n: Float64) -> Float64:
     """What sampling adds to the squared length of a mean feature: every row's features have length 1."""
-    return (1 - (mean**2).sum(-1)) / np.maximum(n - 1, 1)
+    return (1 - square_length(mean)) / np.maximum(n - 1, 1)
 
 
 def whitened_mmd(which: int, basis: Basis, window: Sums, reference: Sums) -> Float64:

@@ -25,10 +25,15 @@ def average(sums: Sums, name: str) -> Float64:
     return sums[name] / sums["count"]
 
 
+def square_length(vectors: Float64) -> Float64:
+    """Sum of squares along the last axis, shape (...)."""
+    return np.einsum("...i,...i->...", vectors, vectors)
+
+
 def total_variance(sums: Sums) -> Float64:
     """Total variance about the own mean, shape (...)."""
     mean = average(sums, "mean")
-    return np.maximum(mean[..., -1] - (mean[..., :-1] ** 2).sum(-1), 1e-30)
+    return np.maximum(mean[..., -1] - square_length(mean[..., :-1]), 1e-30)
 
 
 def component_moments(basis: Basis, sums: Sums) -> tuple[Float64, Float64]:

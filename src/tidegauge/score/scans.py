@@ -7,7 +7,6 @@ log(1 / share))) of Dumbgen and Spokoiny (2001) comes off each cell's z.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import xlogy
 
 from tidegauge.basis import Basis
 from tidegauge.score.parts import Float64, Sums, cell_distances, cell_rows, rows
@@ -41,7 +40,7 @@ def mass_z(basis: Basis, window: Sums, reference: Sums) -> Float64:
 
 def _term(observed: Float64, expected: Float64) -> Float64:
     observed = np.maximum(observed, 0)
-    return xlogy(observed, observed / np.maximum(expected, 1e-12))
+    return observed * np.log(np.maximum(observed, 1e-12) / np.maximum(expected, 1e-12))
 
 
 def mass_scan(basis: Basis, window: Sums, reference: Sums) -> Float64:

@@ -6,7 +6,7 @@ and never changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -248,13 +248,9 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
     axes, variances = principal_components(y, p.components)
     total = float(np.einsum("ij,ij->", y, y, dtype=np.float64) / n)
     weights = frequencies(d, p.frequencies, median_distance(y, rng), rng)
-    features = fourier(y @ weights)
-    mean = features.mean(0)
-    covariance = (features.T @ features) / n - np.outer(mean, mean)
     directions = rng.standard_normal((d, p.slices)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=0)
-    spread = np.maximum((y @ directions).std(0, dtype=np.float64), 1e-12 * np.sqrt(total) + 1e-30)
-    centres, ancestors, leaf, near = _codebook(y, p, seed)
+    centres, ancestors = _codebook(y, p, seed)
     draft = Basis(
         profile,
         centre,
@@ -262,17 +258,27 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
         np.sqrt(variances),
         total,
         weights,
-        mean,
-        covariance,
+        np.zeros(2 * p.frequencies, np.float32),
+        np.zeros((0, 0), np.float32),
         directions,
-        spread,
+        np.ones(p.slices),
         centres,
         ancestors,
-        quantile_knots(near),
+        np.arange(KNOTS, dtype=np.float64),
         np.zeros((4, p.bins + 1)),
-        _anchor(features, ancestors, leaf),
+        0.0,
     )
-    return with_thresholds(draft, x)
+    rows = project(draft, x)
+    features = fourier(rows.phase)
+    mean = features.mean(0)
+    spread = rows.projections[:, axes.shape[1] :].std(0, dtype=np.float64)
+    return replace(
+        _with_thresholds_of(draft, rows),
+        feature_mean=mean,
+        feature_covariance=(features.T @ features) / n - np.outer(mean, mean),
+        direction_deviations=np.maximum(spread, 1e-12 * np.sqrt(total) + 1e-30),
+        anchor=_anchor(features, rows.cells),
+    )
 
 
 def without_giants(x: Float32) -> Float32:
@@ -296,9 +302,10 @@ def shortened(y: Float32, limit: float) -> tuple[Float32, Float32]:
 
 def with_thresholds(basis: Basis, x: Float32) -> Basis:
     """The same basis with the thresholds that must come from rows other than those that fitted the codebook."""
-    from dataclasses import replace
+    return _with_thresholds_of(basis, project(basis, x))
 
-    rows = project(basis, x)
+
+def _with_thresholds_of(basis: Basis, rows: Rows) -> Basis:
     low, high = rows.diagnostics.min(0).astype(np.float64), rows.diagnostics.max(0).astype(np.float64)
     margin = 0.05 * (high - low) + 1e-6 * (np.abs(high) + 1e-12)
     edges = np.linspace(low - margin, high + margin, basis.bins + 1, axis=1)
@@ -313,14 +320,10 @@ def quantile_knots(values: Float32) -> Float64:
     return knots + np.arange(KNOTS) * 1e-12 * max(float(knots[-1]), 1e-12)
 
 
-def _codebook(y: Float32, p: Profile, seed: int) -> tuple[Float32, Int, Int, Float32]:
-    """All centres (coarse levels first), the ancestors of each fine cell, and each row's fine cell and
-    distance to it.
-    """
+def _codebook(y: Float32, p: Profile, seed: int) -> tuple[Float32, Int]:
+    """All centres (coarse levels first), and the ancestors of each fine cell."""
     fine = fit_cells(y, fine_cells(len(y), p.cells), seed)
-    squares = squared_distances(y, fine)
-    leaf = squares.argmin(1)
-    mass = np.bincount(leaf, minlength=len(fine)).astype(np.float64)
+    mass = np.bincount(squared_distances(y, fine).argmin(1), minlength=len(fine)).astype(np.float64)
     counts = (*(c for c in p.levels if c <= len(fine) // 2), len(fine))
     levels = ward_levels(fine, mass, counts)
     levels[-1] = np.arange(len(fine))
@@ -332,16 +335,15 @@ def _codebook(y: Float32, p: Profile, seed: int) -> tuple[Float32, Int, Int, Flo
         centres.append((weight @ fine) / weight.sum(1, keepdims=True))
         ancestors.append(level + offset)
         offset += size
-    near = np.sqrt(squares[np.arange(len(y)), leaf])
-    return np.concatenate(centres).astype(np.float32), np.stack(ancestors), leaf, near
+    return np.concatenate(centres).astype(np.float32), np.stack(ancestors)
 
 
-def _anchor(features: Float32, ancestors: Int, leaf: Int) -> float:
+def _anchor(features: Float32, cells: Int) -> float:
     """Traffic-weighted distance from the mean features to those of one of about 16 cells, its sampling noise
     removed.
     """
-    level = min(2, len(ancestors) - 1)
-    cell = ancestors[level][leaf] - ancestors[level].min()
+    cell = cells[:, min(2, cells.shape[1] - 1)]
+    cell = cell - cell.min()
     size = np.bincount(cell).astype(np.float64)
     sums = np.eye(len(size), dtype=np.float32)[cell].T @ features
     means, overall = sums / np.maximum(size, 1)[:, None], features.mean(0)

@@ -18,7 +18,7 @@ from tidegauge.comparison.two_samples import decide_two_samples
 from tidegauge.numeric.fourier import fourier
 from tidegauge.numeric.permutation import label_draws
 from tidegauge.records import Drift
-from tidegauge.score.draws import relabel
+from tidegauge.score.draws import in_chunks, relabel
 from tidegauge.score.drift import drift
 from tidegauge.score.mmd import mmd
 from tidegauge.score.registry import pieces_of
@@ -118,7 +118,7 @@ def two_samples(before: Float32, after: Float32, seed: int) -> tuple[Basis, Drif
     x = np.concatenate([before, after])
     basis = fit_basis(x, seed)
     labels = label_draws(np.arange(len(x)) >= len(before), np.arange(len(x)), DRAWS, np.random.default_rng([seed, 1]))
-    sums = relabel(basis, x, labels, pieces_of(NAMES))
+    sums = relabel(basis, in_chunks(basis, x), labels, pieces_of(NAMES))
     window, reference = ({k: v[0] for k, v in side.items()} for side in (sums.labelled, sums.others))
     return basis, drift(basis, window, reference, mmd(basis, sums.labelled, sums.others)[1:])
 

@@ -212,14 +212,18 @@ def project(basis: Basis, x: Float32) -> Rows:
     apart = lengths[cells] - 2 * np.take_along_axis(central, cells, 1)
     distances = np.sqrt(np.maximum(apart + square[:, None], 0))
     near = distances[:, -1]
-    tail, rising = np.empty(len(near)), near.argsort()  # neighbours are looked up in the same place
-    tail[rising] = np.interp(near[rising], basis.near_knots, (np.arange(KNOTS) + 0.5) / KNOTS)
     outside = np.sqrt(np.maximum(square - inside, 0)) if k < basis.width else np.zeros_like(square)
     product, length = along[:, 0] + basis.centre @ basis.centre, np.linalg.norm(basis.centre)
     norm = np.sqrt(np.maximum(square + along[:, 0] + product, 0))
     cosine = product / np.maximum(norm * length, np.float32(1e-30))
     diagnostics: Float32 = np.stack([norm, outside, near, cosine], axis=1).astype(np.float32, copy=False)
-    return Rows(y, square, projections[:, :k], projections, phase, cells, distances, near, tail, diagnostics)
+    return Rows(y, square, projections[:, :k], projections, phase, cells, distances, near, _tail(basis, near), diagnostics)
+
+
+def _tail(basis: Basis, near: Float32) -> Float64:
+    tail, rising = np.empty(len(near)), near.argsort()  # neighbours are looked up in the same place
+    tail[rising] = np.interp(near[rising], basis.near_knots, (np.arange(KNOTS) + 0.5) / KNOTS)
+    return tail
 
 
 def nearest_cell(basis: Basis, x: Float32) -> Int:
@@ -239,6 +243,11 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
     profile : str
         A name in ``PROFILES``.
     """
+    return fitted(x, seed, profile)[0]
+
+
+def fitted(x: Float32, seed: int, profile: str = "standard") -> tuple[Basis, Rows]:
+    """``fit_basis``, and what ``project`` says of the rows that it used: all but giants."""
     p = profile_of(profile)
     rng = np.random.default_rng(seed)
     x = without_giants(x)
@@ -272,13 +281,15 @@ def fit_basis(x: Float32, seed: int, profile: str = "standard") -> Basis:
     features = fourier(rows.phase)
     mean = features.mean(0)
     spread = rows.projections[:, axes.shape[1] :].std(0, dtype=np.float64)
-    return replace(
+    basis = replace(
         _with_thresholds_of(draft, rows),
         feature_mean=mean,
         feature_covariance=(features.T @ features) / n - np.outer(mean, mean),
         direction_deviations=np.maximum(spread, 1e-12 * np.sqrt(total) + 1e-30),
         anchor=_anchor(features, rows.cells),
     )
+    rows.projections[:, axes.shape[1] :] /= basis.direction_deviations.astype(np.float32)
+    return basis, replace(rows, tail=_tail(basis, rows.near))
 
 
 def without_giants(x: Float32) -> Float32:

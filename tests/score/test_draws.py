@@ -11,7 +11,7 @@ import pytest
 from tests.laws.registry import PIECE_NAMES, sums
 from tidegauge.basis import Basis, fit_basis
 from tidegauge.numeric.permutation import label_draws
-from tidegauge.score.draws import CHUNK, Draws, as_windows, relabel
+from tidegauge.score.draws import CHUNK, Draws, as_windows, in_chunks, relabel
 from tidegauge.score.registry import SCORES
 
 Float32 = npt.NDArray[np.float32]
@@ -29,7 +29,7 @@ def split(count: int, part: int, draws: int) -> tuple[Basis, Float32, npt.NDArra
     x = rows(1, count)
     labels = label_draws(np.arange(count) < part, np.arange(count), draws, np.random.default_rng(2))
     basis = fit_basis(rows(3, 900), 0)
-    return basis, x, labels, relabel(basis, x, labels, PIECE_NAMES)
+    return basis, x, labels, relabel(basis, in_chunks(basis, x), labels, PIECE_NAMES)
 
 
 @pytest.mark.parametrize("piece", PIECE_NAMES)

@@ -14,7 +14,7 @@ from tests.laws.registry import sums
 from tests.score.references import components, on_slices
 from tidegauge.basis import Basis, fit_basis
 from tidegauge.numeric.fourier import LOW_WIDTH, LOW_WIDTH_BANDWIDTHS, median_distance
-from tidegauge.score.draws import as_windows, relabel
+from tidegauge.score.draws import as_windows, in_chunks, relabel
 from tidegauge.score.drift import drift, drift_per_cent
 from tidegauge.score.mmd import mmd
 from tidegauge.score.registry import SCORES
@@ -176,7 +176,7 @@ def test_drift_interval_covers_an_unchanged_zero_and_a_known_change() -> None:
     labels = np.zeros((200, 2000), np.bool_)
     for row in labels:
         row[rng.choice(2000, 200, replace=False)] = True
-    null = mmd(basis, *as_windows(relabel(basis, x[2000:4000], labels, ("count", "features")), 200, reference))
+    null = mmd(basis, *as_windows(relabel(basis, in_chunks(basis, x[2000:4000]), labels, ("count", "features")), 200, reference))
     covered = {0.0: 0, truth: 0}
     for _ in range(60):
         pick = rng.choice(2000, 200, replace=False)

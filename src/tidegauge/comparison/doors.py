@@ -25,7 +25,7 @@ from tidegauge.records import Batch, Comparison, Scores, Side
 from tidegauge.reference import Reference
 from tidegauge.reference.calibration import DIAGNOSTIC_DRAWS, FEWER, FULL
 from tidegauge.reference.reference import as_batch, block_length, in_time_order, truncate_hint, units_of
-from tidegauge.score.draws import relabel
+from tidegauge.score.draws import in_chunks, relabel
 from tidegauge.score.parts import Float64
 from tidegauge.score.registry import evaluate, pieces_of
 from tidegauge.sketch.hashing import content_hash
@@ -234,7 +234,7 @@ def _pooled_evidence(
     sides: list[Batch], seen: list[Batch], pooled: Pooled, units: Int, unit: str, notes: tuple[str, ...], seed: int
 ) -> Evidence:
     basis, first = pooled.basis, pooled.labels[: DIAGNOSTIC_DRAWS + 1]
-    rest = relabel(basis, pooled.x, first, pieces_of(FEWER))
+    rest = relabel(basis, in_chunks(basis, pooled.x), first, pieces_of(FEWER))
     null = _columns(FULL, evaluate(FULL, basis, pooled.draws.labelled, pooled.draws.others)[1:])
     null |= _columns(FEWER, evaluate(FEWER, basis, rest.labelled, rest.others)[1:])
     window = {n: s[0] for n, s in (rest.labelled | pooled.draws.labelled).items()}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.basis import Basis, fit_basis
+from tidegauge.basis import Basis, fitted
 from tidegauge.numeric.permutation import label_draws
-from tidegauge.score.draws import Draws, relabel
+from tidegauge.score.draws import CHUNK, Draws, in_chunks, relabel
 from tidegauge.score.panel import Decision, decide
 from tidegauge.score.parts import Float64
 from tidegauge.score.registry import MEMBERS, evaluate, pieces_of
@@ -58,9 +58,10 @@ def pool(
     """
     x = np.concatenate([before, after])
     first = np.arange(len(x)) >= len(before)
-    basis = fit_basis(_fit_rows(x, seed), seed, profile)
+    basis, rows = fitted(_fit_rows(x, seed), seed, profile)
+    chunks = [rows] if len(rows.square) == len(x) <= CHUNK else in_chunks(basis, x)
     labels = label_draws(first, np.arange(len(x)) if units is None else units, draws, np.random.default_rng([seed, 1]))
-    sums = relabel(basis, x, labels, pieces_of(MEMBERS))
+    sums = relabel(basis, chunks, labels, pieces_of(MEMBERS))
     return Pooled(basis, x, labels, sums, evaluate(MEMBERS, basis, sums.labelled, sums.others))
 
 

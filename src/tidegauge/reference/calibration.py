@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tidegauge.basis import Basis
 from tidegauge.numeric.permutation import label_draws
-from tidegauge.score.draws import as_windows, relabel
+from tidegauge.score.draws import as_windows, in_chunks, relabel
 from tidegauge.score.registry import MEMBERS, SCORES, evaluate, pieces_of
 from tidegauge.sketch.pieces import Sums
 
@@ -100,7 +100,7 @@ def null_table(
     for n in SIZES:
         if split is None or min(n, len(x) // 2) != part:
             part = min(n, len(x) // 2)
-            split = relabel(basis, x, _labels(units, part, draws, rng), pieces_of(names))
+            split = relabel(basis, in_chunks(basis, x), _labels(units, part, draws, rng), pieces_of(names))
         values = evaluate(names, basis, *as_windows(split, n, sums))
         if by_split:
             values[:, pivotal] = evaluate(by_split, basis, split.labelled, split.others)

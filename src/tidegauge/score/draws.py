@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.basis import Basis, project
+from tidegauge.basis import Basis, Rows, project
 from tidegauge.score.parts import Float64, Sums
 from tidegauge.sketch.pieces import contributions
 
@@ -26,22 +27,30 @@ class Draws:
     others: dict[str, Float64]
 
 
-def relabel(basis: Basis, x: Float32, labels: Bool, names: tuple[str, ...]) -> Draws:
+def in_chunks(basis: Basis, x: Float32) -> Iterator[Rows]:
+    """The rows (n, d) as the basis sees them, a few thousand at a time."""
+    return (project(basis, x[start : start + CHUNK]) for start in range(0, len(x), CHUNK))
+
+
+def relabel(basis: Basis, chunks: Iterable[Rows], labels: Bool, names: tuple[str, ...]) -> Draws:
     """Sum the contributions of the labelled rows and of the others, for every draw.
 
     Parameters
     ----------
     basis : Basis
-    x : float32 array, shape (n, d)
+    chunks : iterable of Rows
+        n in all, as ``in_chunks`` makes them.
     labels : bool array, shape (draws, n)
     names : tuple of str
         Pieces wanted.
     """
     sides: tuple[dict[str, Float64], dict[str, Float64]] = ({}, {})
-    for start in range(0, len(x), CHUNK):
-        rows = project(basis, x[start : start + CHUNK])
+    start = 0
+    for rows in chunks:
+        part = labels[:, start : start + len(rows.square)]
+        start += len(rows.square)
         for name, columns in contributions(basis, rows, names).items():
-            for side, sums in zip(sides, columns.split(labels[:, start : start + CHUNK]), strict=True):
+            for side, sums in zip(sides, columns.split(part), strict=True):
                 side[name] = side[name] + sums if name in side else sums
     return Draws(*sides)
 

@@ -103,6 +103,10 @@ def ward_levels(centres: Float32, weights: Float64, counts: tuple[int, ...]) -> 
     list of int64 arrays, shape (k,)
         For each count, the coarse cell of each fine one, numbered from 0.
 
+    Notes
+    -----
+    What a merger would cost follows from the costs before the last one (Lance and Williams, 1967).
+
     Examples
     --------
     >>> line = np.array([[0.0], [1.0], [10.0], [11.5]], np.float32)
@@ -114,19 +118,14 @@ def ward_levels(centres: Float32, weights: Float64, counts: tuple[int, ...]) -> 
     member = np.arange(k)
     cost = squared_distances64(points, points) * (np.multiply.outer(mass, mass) / np.add.outer(mass, mass))
     np.fill_diagonal(cost, np.inf)
-    left_over = np.ones(k, np.bool_)
     found: dict[int, Int] = {k: member.copy()}
     for left in range(k - 1, 0, -1):
         i, j = sorted(divmod(int(cost.argmin()), k))
         member[member == j] = i
-        points[i] = (mass[i] * points[i] + mass[j] * points[j]) / (mass[i] + mass[j])
+        with_i, with_j = mass + mass[i], mass + mass[j]
+        cost[i] = cost[:, i] = (with_i * cost[i] + with_j * cost[j] - mass * cost[i, j]) / (with_i + mass[j])
+        cost[j] = cost[:, j] = np.inf
         mass[i] += mass[j]
-        cost[j, :] = cost[:, j] = np.inf
-        left_over[j] = False
-        alive = np.flatnonzero(left_over)
-        alive = alive[alive != i]
-        merged = ((points[alive] - points[i]) ** 2).sum(1) * mass[alive] * mass[i] / (mass[alive] + mass[i])
-        cost[i, alive] = cost[alive, i] = merged
         if left in counts:
             found[left] = member.copy()
     return [np.unique(found[min(c, k)], return_inverse=True)[1].astype(np.int64) for c in counts]

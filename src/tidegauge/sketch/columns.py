@@ -143,7 +143,7 @@ class OneHot:
         kind = np.min_scalar_type(n) if self.weight is None else np.float64
         weight = np.ones(n * m, kind) if self.weight is None else self.weight.ravel().astype(kind)
         rows = csr_array((weight, self.index.ravel(), np.arange(0, n * m + 1, m)), shape=(n, self.size))
-        labelled = (rows.T @ labels.T.astype(kind, order="C")).T.astype(np.float64, order="C")
+        labelled = (rows.T @ np.ascontiguousarray(labels.T).astype(kind)).T.astype(np.float64, order="C")
         return labelled, self.total() - labelled
 
 

@@ -217,7 +217,8 @@ def project(basis: Basis, x: Float32) -> Rows:
     norm = np.sqrt(np.maximum(square + along[:, 0] + product, 0))
     cosine = product / np.maximum(norm * length, np.float32(1e-30))
     diagnostics: Float32 = np.stack([norm, outside, near, cosine], axis=1).astype(np.float32, copy=False)
-    return Rows(y, square, projections[:, :k], projections, phase, cells, distances, near, _tail(basis, near), diagnostics)
+    tail = _tail(basis, near)
+    return Rows(y, square, projections[:, :k], projections, phase, cells, distances, near, tail, diagnostics)
 
 
 def _tail(basis: Basis, near: Float32) -> Float64:

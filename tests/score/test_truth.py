@@ -176,7 +176,8 @@ def test_drift_interval_covers_an_unchanged_zero_and_a_known_change() -> None:
     labels = np.zeros((200, 2000), np.bool_)
     for row in labels:
         row[rng.choice(2000, 200, replace=False)] = True
-    null = mmd(basis, *as_windows(relabel(basis, in_chunks(basis, x[2000:4000]), labels, ("count", "features")), 200, reference))
+    draws = relabel(basis, in_chunks(basis, x[2000:4000]), labels, ("count", "features"))
+    null = mmd(basis, *as_windows(draws, 200, reference))
     covered = {0.0: 0, truth: 0}
     for _ in range(60):
         pick = rng.choice(2000, 200, replace=False)

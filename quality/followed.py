@@ -40,7 +40,7 @@ def cells(mode: Mode) -> list[Cell]:
     quick = mode == "quick"
     queries = data.clinc().name
     kinds = {"mixture": "Gaussian mixture", "world": "T4", "queries": queries}
-    references = {"queries": 20, "mixture": 20, "world": 6}
+    references = {"queries": 40, "mixture": 40, "world": 20}
     out = [
         Cell(f"unchanged: {kinds[source]}", 2 if quick else n, {"source": source, "rows": 1000, "what": "unchanged"})
         for source, n in references.items()

@@ -57,6 +57,16 @@ def test_it_can_be_scored_compared_and_added() -> None:
     same_sums(total, of(np.arange(ROWS)), 1e-5)
 
 
+def test_a_row_on_an_edge_that_was_counted_elsewhere_leaves_no_negative_count() -> None:
+    removed, _ = split(7, 0.5)
+    whole, gone = of(np.arange(ROWS)), of(removed)
+    for name in ("slices", "cells"):
+        rare = int(np.flatnonzero(whole.sums[name] == 0)[0])
+        gone.sums[name][rare] += 1
+    found = whole.without(gone)
+    assert all(found.sums[name].min() == 0 for name in ("slices", "cells"))
+
+
 def test_nothing_remains_where_all_was_removed() -> None:
     found = of(np.arange(ROWS)).without(of(np.arange(ROWS)))
     assert (found.seen, found.rows, len(found.uniform.keys), len(found.novel.keys)) == (0, 0, 0, 0)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.sketch.cases import batch, normal, small
 from tidegauge import MismatchError, Reference, Sketch, UsageError
 from tidegauge.records import SampleSizes
+from tidegauge.sketch.hashing import text_hash, unit_interval
 from tidegauge.sketch.samples import recent
 
 Float64 = npt.NDArray[np.float64]
@@ -147,6 +148,13 @@ def test_the_sample_of_a_sketch_follows_the_weights() -> None:
     assert hits.sum() == 12 * draws
     np.testing.assert_allclose(thirds, wanted, atol=0.6)
     assert thirds[2] > 2 * thirds[1] > 3 * thirds[0]
+
+
+def test_keys_are_those_of_the_ids_and_times() -> None:
+    found = sketch(0, ROWS, RECENT).uniform
+    u = unit_interval(text_hash(found.ids))
+    times = np.array([float(str(name).removeprefix("id-")) for name in found.ids])
+    np.testing.assert_allclose(found.keys, np.log(-np.log(1 - u)) - times * np.log(2) / 90, rtol=1e-9)
 
 
 def test_a_long_half_life_keeps_the_rows_of_no_half_life() -> None:

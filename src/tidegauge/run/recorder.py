@@ -180,7 +180,15 @@ class Recorder:
         self._buffer.append(Row(vector, id, text, self._clock() if time is None else time, session, segment, outcomes))
 
     def settle(self, *, whole: bool = False) -> tuple[Window, ...]:
-        """Close what is due; ``whole`` closes what is open as well."""
+        """Close what is due; ``whole`` closes what is open as well, so that rows which come for it later are late.
+
+        Raises
+        ------
+        UsageError
+            Where panes are of rows, of which the newest is never whole before its last row.
+        """
+        if whole and self.spec.kind == "stream" and self.spec.pane.unit == "rows":
+            raise UsageError(f"stream {self.spec.name}", got="panes of rows to close early", want="panes of time")
         state = self.store.state(self.spec.name)
         monitor = self.monitor(state)
         until = monitor.closable(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,9 +23,9 @@ def replace_whole(recorder: Recorder, batches: Iterable[Batch], *, name: str) ->
     ----------
     recorder : Recorder
     batches : iterable of Batch
-        The new content. Where a replacement of this name was interrupted, what landed of it is not landed again.
+        The new content. What an interrupted replacement left behind is dropped first.
     name : str
-        What this content is called, such as a digest of its files; another name begins anew.
+        What this content is called, such as a digest of its files.
 
     Returns
     -------
@@ -35,14 +36,13 @@ def replace_whole(recorder: Recorder, batches: Iterable[Batch], *, name: str) ->
     if spec.kind != "snapshot":
         raise UsageError(f"stream {spec.name}", got="a stream, which only grows", want="a snapshot")
     coming = store.state(spec.name).generation + 1
-    if _begun(recorder) != name:
-        with _leading(recorder) as desk:
-            desk.drop([stored.id for stored in desk.parts() if stored.part.key.start >= coming])
-    rows = 0
+    with _leading(recorder) as desk:
+        desk.drop([stored.id for stored in desk.parts() if stored.part.key.start >= coming])
+    rows, attempt = 0, uuid.uuid4().hex
     for place, batch in enumerate(batches):
         rows += batch.rows + sum(batch.rejected.values())
         position = Position(REPLACING, rows, name)
-        recorder.observe(batch, name=f"{name}:{coming}:{place}", position=position, generation=coming)
+        recorder.observe(batch, name=f"{name}:{attempt}:{place}", position=position, generation=coming)
     with _leading(recorder) as desk:
         desk.drop([stored.id for stored in desk.parts() if stored.part.key.start < coming])
         desk.update(replace(desk.state, generation=coming, version=desk.state.version + 1))
@@ -55,12 +55,8 @@ def replaced_by(recorder: Recorder) -> str | None:
     store, stream = recorder.store, recorder.spec.name
     present = store.state(stream).generation
     interrupted = any(stored.part.key.start > present for stored in store.parts(stream))
-    return None if interrupted else _begun(recorder)
-
-
-def _begun(recorder: Recorder) -> str | None:
-    kept = {position.source: position.mark for position in recorder.store.positions(recorder.spec.name)}
-    return kept.get(REPLACING)
+    kept = {position.source: position.mark for position in store.positions(stream)}
+    return None if interrupted else kept.get(REPLACING)
 
 
 @contextmanager

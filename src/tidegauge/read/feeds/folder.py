@@ -33,7 +33,7 @@ class FolderFeed:
 
     Text (JSON lines, CSV) and Arrow streams may grow, and are continued where they were left. Files of other formats
     are read when they are whole. A file that is damaged, or changed after it was read, is named by `faults`, and the
-    others go on; damage is named when the file was found unchanged by the next call, as it may still be written.
+    others go on; damage is named once the file has not changed for a while, as it may still be written.
     Positions are named by the path within the folder, or by the path as it was given.
 
     Parameters
@@ -140,7 +140,7 @@ class FolderFeed:
                 given += 1
                 yield delivery
         except DataError as fault:
-            unchanged = self._failed.get(name) == look or not self._settle
+            unchanged = self._failed.get(name) == look or look.quiet(self._settle)
             self._failed[name] = look
             if not unchanged:
                 return

@@ -104,9 +104,9 @@ def test_rows_of_a_living_cluster_name_no_other(monkeypatch: pytest.MonkeyPatch)
     (living,) = history([{0: 60}])[0].values()
     named: list[Float32] = []
 
-    def watched(before: Float32, far: Float32, rng: np.random.Generator) -> list[Ball]:
+    def watched(before: Float32, far: Float32, rng: np.random.Generator, reach: float) -> list[Ball]:
         named.append(far)
-        return balls_of(before, far, rng)
+        return balls_of(before, far, rng, reach)
 
     monkeypatch.setattr(followed, "balls_of", watched)
     sketch = reference().sketch(rows_of(1, {0: 60, 1: 60}))

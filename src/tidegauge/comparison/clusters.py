@@ -137,17 +137,18 @@ def traffic_gain(basis: Basis, window: Sums, reference: Sums, homes: Int) -> tup
     return after - before, float(np.sqrt(max(both * (1 - both), 1 / (n + m)) * (1 / n + 1 / m))), before
 
 
-def common_shift(basis: Basis, before: Float32, after: Float32) -> Float32:
+def common_shift(basis: Basis, before: Float32, after: Float32, leaf: Int | None = None) -> Float32:
     """What all cells moved by, (d,): the median over coarse cells of the shift of their means.
 
     A shift of everything would make every group look new; a new group moves few cells, and leaves the median alone.
-    The cells are those of the finest level, of at most about 64, of which most hold enough rows of both sides.
+    The cells are those of the finest level, of at most about 64, of which most hold enough rows of both sides;
+    ``leaf`` is the fine cell of each row before, where it is known.
     """
-    leaves = [nearest_cell(basis, x) for x in (before, after)]
+    leaves = [nearest_cell(basis, before) if leaf is None else leaf, nearest_cell(basis, after)]
     for level in basis.ancestors[min(LEVEL, len(basis.ancestors) - 1) :: -1]:
         sides = []
-        for x, leaf in zip((before, after), leaves, strict=True):
-            one_hot = np.eye(int(level.max() - level.min()) + 1, dtype=np.float32)[level[leaf] - level.min()]
+        for x, cell in zip((before, after), leaves, strict=True):
+            one_hot = np.eye(int(level.max() - level.min()) + 1, dtype=np.float32)[level[cell] - level.min()]
             sides.append((one_hot.T @ x, one_hot.sum(0)))
         enough = (sides[0][1] >= FEWEST_IN_CELL) & (sides[1][1] >= FEWEST_IN_CELL)
         if enough.mean() > 0.5 and enough.sum() > 2:
@@ -176,8 +177,10 @@ def _far(before: Float32, after: Float32) -> Bool:
     return _neighbour(after, before, NEIGHBOUR) > np.quantile(own, FAR)
 
 
-def balls_of(before: Float32, far: Float32, rng: np.random.Generator) -> list[Ball]:
-    """Balls around groups of far rows that are near each other."""
+def balls_of(before: Float32, far: Float32, rng: np.random.Generator, reach: float | None = None) -> list[Ball]:
+    """Balls around groups of far rows that are near each other: within ``reach``, the typical distance of the rows
+    before, where it is known.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
 
     if len(far) < FEWEST:
@@ -186,7 +189,7 @@ def balls_of(before: Float32, far: Float32, rng: np.random.Generator) -> list[Ba
         far = far[rng.choice(len(far), MOST_CANDIDATES, replace=False)]
     shift = before.mean(0)
     before, far = before - shift, far - shift
-    reach = _typical_distance(before, rng)
+    reach = typical_distance(before, rng) if reach is None else reach
     label = fcluster(linkage(far, "average"), reach, "distance")
     balls: list[Ball] = []
     for name in np.unique(label):
@@ -198,7 +201,7 @@ def balls_of(before: Float32, far: Float32, rng: np.random.Generator) -> list[Ba
     return balls
 
 
-def _typical_distance(before: Float32, rng: np.random.Generator) -> float:
+def typical_distance(before: Float32, rng: np.random.Generator) -> float:
     """Lower-middle distance of two reference rows: closer than most pairs, farther than neighbours."""
     some = before[rng.permutation(len(before))[:600]]
     squares = squared_distances(some, some)

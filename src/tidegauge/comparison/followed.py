@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.basis import KNOTS, Basis
+from tidegauge.basis import KNOTS, Basis, nearest_cell
 from tidegauge.comparison.clusters import (
     ENRICHED,
     EXAMPLES,
@@ -23,6 +24,7 @@ from tidegauge.comparison.clusters import (
     coarse_cell,
     common_shift,
     traffic_gain,
+    typical_distance,
 )
 from tidegauge.errors import MismatchError, UsageError
 from tidegauge.numeric.codebook import squared_distances
@@ -36,6 +38,7 @@ from tidegauge.sketch.sketch import Sketch, sample_rows
 
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
+Int = npt.NDArray[np.int64]
 
 NAMING = 1 / 3
 FAR = 0.90
@@ -67,6 +70,23 @@ class _Rows:
 
     def only(self, keep: Bool) -> _Rows:
         return _Rows(self.x[keep], self.ids[keep], self.texts[keep])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ground:
+    """The reference's sampled rows (n, d), the fine cell of each, and how far apart rows typically are."""
+
+    x: Float32
+    leaf: Int
+    reach: float
+
+
+@lru_cache(maxsize=4)
+def _ground(reference: Reference) -> _Ground:
+    """Found once for a reference, which never changes: half of what following a window would cost."""
+    x = sample_rows(reference.basis, reference.base.uniform)
+    reach = typical_distance(x - x.mean(0), np.random.default_rng(reference.seed))
+    return _Ground(x, nearest_cell(reference.basis, x), reach)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +161,8 @@ def follow(
     looked = kept >= FEWEST_ROWS and worth_a_look(reference, sketch)
     if not kept or not (alive or looked):
         return Followed((), ())
-    before, after = sample_rows(basis, reference.base.uniform), sample_rows(basis, sketch.uniform)
-    shift = common_shift(basis, before, after)
+    ground = _ground(reference)
+    shift = common_shift(basis, ground.x, sample_rows(basis, sketch.uniform), ground.leaf)
     fair, novel = (_shown(basis, sample, shift) for sample in (sketch.uniform, sketch.novel))
     living = [_counted(c, fair, window) for c in alive]
     events = [_gone_event(c) for c in living if c.gone is not None]
@@ -150,7 +170,7 @@ def follow(
     if looked:
         balls = [_ball(c) for c in living if c.gone is None]
         every = _together(fair, novel)
-        for birth in _births(reference, sketch, before, fair, every, balls, alpha, seed):
+        for birth in _births(reference, sketch, ground, fair, every, balls, alpha, seed):
             new.append(_newborn(birth, _name(known, len(new)), window, every))
             events.append(_born_event(new[-1], birth))
     return Followed((*living, *new), tuple(events))
@@ -198,7 +218,7 @@ def worth_a_look(reference: Reference, sketch: Sketch) -> bool:
 def _births(
     reference: Reference,
     sketch: Sketch,
-    before: Float32,
+    ground: _Ground,
     fair: _Rows,
     every: _Rows,
     living: Sequence[Ball],
@@ -218,10 +238,10 @@ def _births(
     naming = naming[~_in_each(naming, living).any(1)]
     if len(naming) < FEWEST:
         return
-    balls = balls_of(before, naming, np.random.default_rng([seed, 6]))
+    balls = balls_of(ground.x, naming, np.random.default_rng([seed, 6]), ground.reach)
     balls = [ball for ball in balls if not _in_each(ball.centre[None], living).any()]
     fresh = fair.x[~names_candidates(fair.ids, seed)]
-    fresh, old = (x[~_in_each(x, living).any(1)] for x in (fresh, before))
+    fresh, old = (x[~_in_each(x, living).any(1)] for x in (fresh, ground.x))
     n, m = len(fresh), len(old)
     inside, was = _in_each(fresh, balls), _in_each(old, balls).sum(0)
     held = inside.sum(0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.place import MONDAY, Place, reference, rows
+from tests.cli.place import HOUR, MONDAY, Place, reference, rows
 from tidegauge.errors import StoreError
 from tidegauge.run import watch as loop
 
@@ -210,3 +210,34 @@ def test_a_terminal_shows_rows_and_rate_and_is_left_clean(place: Place, monkeypa
     assert " rows/s" in done.err
     assert done.err.endswith("\r\x1b[K")
     assert "rows/s" not in done.out
+
+
+def test_a_changed_pane_is_refused_until_the_stream_is_rebaselined(place: Place) -> None:
+    place.fill()
+    place.fine("watch", "--once")
+    settings = (place.folder / "tidegauge.toml").read_text()
+    place.settings(settings.replace('pane = "1h"\nwindows = ["2h"]', 'pane = "500 rows"\nwindows = []\nkeep = {}', 1))
+    said = (
+        "got panes of 500 rows in the settings, want 1h, as its windows are kept. Set pane back, or close what is open "
+        "and begin anew with 'tidegauge rebaseline queries REF'"
+    )
+    (place.folder / "in" / "a.parquet").touch()
+    for command in (
+        ("watch", "--once"),
+        ("observe", "queries", "in/a.parquet"),
+        ("history", "queries"),
+        ("report", "queries"),
+    ):
+        assert place.refused(*command) == f"stream queries: {said}"
+    assert place.refused("check").endswith(f"streams.queries.pane: stream queries: {said}")
+    status = place.fine("status")
+    assert "queries: panes of 1h\n" in status
+    assert "  refused     panes of 500 rows in the settings. Set pane back, or close " in status
+    assert "\n  1h          2024-01-01 03:00 UTC" in status
+    out = place.fine("rebaseline", "queries", "normal.tg").splitlines()
+    assert out[0].split("  ")[:4] == ["2024-01-01 04:00 UTC", "1h", "queries", "10 rows"]
+    assert out[-1].endswith(" is in force, with panes of 500 rows in place of 1h.")
+    place.put("in/d.parquet", rows(600, MONDAY + 5 * HOUR, 1, name="d"))
+    place.fine("watch", "queries", "--once")
+    assert "row 501  500 rows  queries  500 rows" in place.fine("history", "queries")
+    assert place.fine("check").endswith("all is well.\n")

@@ -70,7 +70,7 @@ def test_however_rows_are_cut_into_batches_the_panes_are_the_same(cuts, random):
             state = replace(state, watermark=landing.watermark, segments=(*state.segments, *landing.segments))
             for key, sketch in sketches(landing):
                 totals[key] = totals[key] + sketch if key in totals else sketch
-        return totals, late
+        return {key: sketch for key, sketch in totals.items() if sketch.seen}, late
 
     one, late = panes([])
     many, late_too = panes(sorted(set(cuts)))
@@ -85,7 +85,9 @@ def test_however_rows_are_cut_into_batches_the_panes_are_the_same(cuts, random):
 def test_late_and_future_rows_are_counted_and_change_no_pane():
     state = replace(STATE, watermark=1000.0)
     late = monitor().step(batch(), state, name="b", now=1000.0)
-    assert (late.rows, late.parts, dict(late.aside), late.watermark) == (0, (), {"late": 300}, 1000.0)
+    assert (late.rows, dict(late.aside), late.watermark) == (0, {"late": 300}, 1000.0)
+    ((key, sketch),) = sketches(late)
+    assert (key.start, sketch.seen, dict(sketch.rejected)) == (960, 0, {"late": 300})  # the open pane tells of them
     future = monitor(future=10).step(batch(), STATE, name="b", now=100.0)
     assert (future.rows, future.aside["future"], future.watermark) == (111, 189, 110.0)
 
@@ -133,8 +135,8 @@ CANARY = Canaries.of(admit(ROWS[:2], ids=["canary-a", "canary-b"]), 0.01)
 
 
 def with_canary(vector):
-    x = np.concatenate([ROWS[600:700], vector[None]])
-    return admit(x, ids=[*(f"q{i}" for i in range(100)), "canary-a"], times=np.full(101, 30.0))
+    x = np.concatenate([vector[None], ROWS[600:700]])
+    return admit(x, ids=["canary-a", *(f"q{i}" for i in range(100))], times=np.full(101, 30.0))
 
 
 def test_a_canary_that_sings_is_not_traffic():
@@ -163,11 +165,31 @@ def test_a_swapped_model_is_called_that_at_once_and_its_vectors_are_never_summed
     assert "model" not in back.aside
 
 
+def test_only_the_rows_from_a_canary_to_the_next_are_of_another_model():
+    """Whatever the batches: here, rows of three days in one."""
+    x = np.concatenate([ROWS[600:700], -ROWS[:1], ROWS[700:800], ROWS[:1], ROWS[800:850]])
+    ids = [f"q{i}" for i in range(252)]
+    ids[100] = ids[201] = "canary-a"
+    m = monitor(CANARY, pane="1h")
+    whole = admit(x, ids=ids, times=np.arange(252.0))
+    landing = m.step(whole, STATE, name="b")
+    assert (landing.aside, landing.model) == ({"canary": 2, "model": 100}, None)
+    assert [(event.kind, event.at) for event in landing.events] == [("model changed", 100.0), ("model restored", 201.0)]
+    ((_, sketch),) = sketches(landing)
+    assert (sketch.seen, dict(sketch.rejected)) == (150, {"model": 100})
+    state, seen = STATE, 0
+    for low, high in ((0, 60), (60, 150), (150, 220), (220, 252)):
+        landing = m.step(pick(whole, slice(low, high)), state, name=f"c{low}")
+        state = replace(state, model=state.model if landing.model is None else landing.model)
+        seen += sum(sketch.seen for _, sketch in sketches(landing))
+    assert (seen, state.model) == (150, "")
+
+
 def test_canaries_by_text():
     known = Canaries.of(admit(ROWS[:1], texts=["hello"]), 0.01)
-    assert known.moved(admit(-ROWS[:1], texts=["hello"]))
-    assert known.moved(admit(ROWS[:1], texts=["hello"])) == ""
-    assert known.moved(admit(-ROWS[:1], texts=["other"])) is None
+    assert known.heard(admit(-ROWS[:1], texts=["hello"]))[0][1]
+    assert known.heard(admit(ROWS[:1], texts=["hello"])) == [(0, "")]
+    assert known.heard(admit(-ROWS[:1], texts=["other"])) == []
     with pytest.raises(DataError, match="an id or a text"):
         Canaries.of(admit(ROWS[:1]), 0.01)
 
@@ -199,9 +221,18 @@ def test_what_windows_say():
     assert poor.state == "data quality"
     assert poor.reasons == ("20 % of the rows were set aside (50 nan, first: a.csv, row 201), and 5 % may be",)
     assert judged(nan, quality=Quality(max_rejected=0.3)).state == "no drift"
+    twice = judged(np.concatenate([ROWS[600:840], ROWS[600:700]]))
+    assert "29.4 % of the rows repeat a vector" in twice.reasons[0]
     repeated = judged(np.repeat(ROWS[600:660], 5, axis=0))
     assert repeated.state == "data quality"
     assert repeated.reasons == ("80 % of the rows repeat a vector, and 50 % may",)
+
+
+def test_a_segment_is_measured_and_not_judged():
+    m = monitor(pane="1h", columns=ColumnNames(segment="s"))
+    landing = m.step(batch(300, segments=["de"] * 300, times=np.zeros(300)), STATE, name="b")
+    window = m.judge(landing.parts[0].key, m.sum(landing.parts))
+    assert (window.key.segment, window.state, window.drift is None, len(window.scores)) == ("de", "measured", False, 30)
 
 
 def test_without_samples_no_part_holds_a_vector_an_id_or_a_text():

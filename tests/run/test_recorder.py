@@ -13,11 +13,12 @@ from tests.run.conftest import REFERENCE, ROWS, WIDTH, Place
 from tidegauge import Reference
 from tidegauge.errors import StoreError, UsageError
 from tidegauge.gate import admit
+from tidegauge.records import PaneKey
 from tidegauge.run import Recorder
 from tidegauge.run.baseline import rebaseline
 from tidegauge.run.history import sliding, span
 from tidegauge.sketch.sketch import Sketch
-from tidegauge.spec import ColumnNames, StreamSpec
+from tidegauge.spec import ColumnNames, Pane, StreamSpec
 
 HOUR = 3600
 
@@ -39,6 +40,10 @@ def told(recorder, **where):
         p = None if window.p is None else round(window.p, 6)
         found[window.key] = (window.rows, window.state, p, dict(window.aside))
     return found
+
+
+def kept(recorder):
+    return {w.key: (w.rows, w.state) for w in recorder.store.windows("queries")}
 
 
 def sums(recorder, length):
@@ -343,3 +348,77 @@ def test_vectors_of_another_width_are_another_model_and_not_drift(place):
 def test_a_stream_spec_without_a_source_is_fine():
     assert StreamSpec(name="q").source == ""
     assert Recorder.__doc__
+
+
+def test_settings_with_another_pane_are_refused(place):
+    place.recorder(pane="1m", windows=()).close()
+    said = (
+        "stream queries: got panes of 500 rows in the settings, want 1m, as its windows are kept. Set pane back, or "
+        "close what is open and begin anew with 'tidegauge rebaseline queries REF'"
+    )
+    with pytest.raises(UsageError) as refused:
+        place.recorder(pane="500 rows")
+    assert str(refused.value) == said
+    place.recorder(pane="60s", windows=("1h",)).close()  # the same pane, said otherwise
+
+
+@pytest.mark.parametrize("pane", ["1h", "250 rows"])
+def test_a_pane_changes_with_a_rebaseline_of_the_same_reference(place, pane):
+    with place.recorder(pane="10m", windows=("1h",)) as old:
+        old.observe(rows(0, 700), name="a")  # until 1398 s: two panes, and 100 rows of the third
+        old.settle()
+        spec = StreamSpec(name="queries", pane=pane, lateness=30, windows=())
+        assert rebaseline(old.store, spec, REFERENCE, at=5.0)
+        assert rebaseline(old.store, spec, REFERENCE, at=6.0) is None
+        said = [event.text for event in old.store.events("queries") if event.at == 5.0]
+        assert said == [f"Reference {REFERENCE.hash[:12]} came into force, with panes of {pane} in place of 10m."]
+        assert {key.start: value[0] for key, value in kept(old).items()} == {0: 300, 600: 300, 1200: 100}
+        assert old.store.parts("queries") == ()
+        with pytest.raises(UsageError, match="as its windows are kept"):  # also where it is open already
+            old.observe(rows(700, 710), name="b")
+    with place.recorder(pane=pane, windows=()) as new:
+        new.observe(rows(700, 4000), name="b")
+        new.settle()
+        there = {key: value for key, value in kept(new).items() if key.length != 600}
+        # Panes of rows begin at multiples of their number: the first holds what came after the change.
+        wanted = {0: 1100, HOUR: 1800} if pane == "1h" else {500: 50} | {250 * i: 250 for i in range(3, 16)}
+        assert {key.start: value[0] for key, value in there.items()} == wanted
+
+
+def test_there_and_back_again_adds_to_what_was_closed_early_and_judges_nothing_anew(place):
+    with place.recorder(pane="10m", windows=("20m",), keep={"pane": "40m", "20m": "10y"}) as first:
+        first.observe(rows(0, 2500), name="a")  # until 4998 s
+        first.settle()
+        before = kept(first)
+        spec = first.spec
+        assert min(key.start for key in before if key.length == 600) > 0  # old panes have expired
+        other = spec.model_copy(update={"pane": Pane.parse("500 rows"), "windows": ()})
+        rebaseline(first.store, other, REFERENCE, at=1)
+        assert kept(first)[PaneKey("queries", REFERENCE.hash, 600, 4800)][0] == 100
+        rebaseline(first.store, spec, REFERENCE, at=2)
+        first.observe(rows(2500, 2720), name="b")  # of the pane that was closed early, and the next
+        first.settle()
+        assert kept(first)[PaneKey("queries", REFERENCE.hash, 600, 4800)][0] == 300
+        first.observe(rows(2720, 4000), name="c")
+        first.settle()
+        after = kept(first)
+    longer = {key: value for key, value in before.items() if key.length == 1200}
+    assert {key: after[key] for key in longer} == longer
+    assert after[PaneKey("queries", REFERENCE.hash, 1200, 6000)][0] == 600
+
+
+def test_a_longer_window_that_is_asked_for_later_is_made_from_then_on(place):
+    keep = {"pane": "40m"}
+    with place.recorder(pane="10m", windows=(), keep=keep) as recorder:
+        recorder.observe(rows(0, 2000), name="a")  # until 3998 s
+        recorder.settle()
+        before, settled = kept(recorder), recorder.store.state("queries").settled
+        assert (min(key.start for key in before), settled) == (1200, 3600)
+    with place.recorder(pane="10m", windows=("30m", "1h"), keep=keep) as recorder:
+        assert recorder.settle() == ()
+        recorder.observe(rows(2000, 4000), name="b")  # until 7998 s
+        recorder.settle()
+        after = kept(recorder)
+    longer = {(key.length, key.start): value[0] for key, value in after.items() if key.length > 600}
+    assert longer == {(1800, 3600): 900, (1800, 5400): 900, (3600, 3600): 1800}
+    assert all(after[key] == value for key, value in before.items() if key in after)

@@ -32,6 +32,9 @@ SEGMENTS = ("de", "fr", "窗口", "o'brien; --", "100%")
 STATES = ("no drift", "drift", "insufficient data", "data quality", "model changed")
 
 
+PANES = ("", "5m", "1000 rows")
+
+
 class Undone(Exception):
     """Raised inside a transaction to undo it."""
 
@@ -170,7 +173,7 @@ def _settle(rng: random.Random, store: Any, model: Model) -> None:
             closed, data = window(rng, wanted.state), rng.choice((None, rng.randbytes(30)))
             desk.keep(closed, data)
             wanted.keep(closed, data)
-        state = replace(wanted.state, version=wanted.state.version + 1, settled=until)
+        state = replace(wanted.state, version=wanted.state.version + 1, settled=until, pane=rng.choice(PANES))
         desk.update(state)
         wanted.update(state)
         span = {"length": 10, "since": rng.randrange(0, 200), "until": rng.randrange(100, 500)}

@@ -19,7 +19,7 @@ from tidegauge.cli.output import emit, note
 from tidegauge.errors import DataError, MismatchError, TidegaugeError, UsageError
 
 if TYPE_CHECKING:
-    from tidegauge.records import Batch
+    from tidegauge.records import Batch, StreamState
     from tidegauge.reference import Reference
     from tidegauge.spec import Spec, StreamSpec
 
@@ -82,13 +82,17 @@ def command(
 
 def look(spec: Spec, file: str, found: Found) -> None:
     """Look at the store and at every stream."""
+    states: dict[str, StreamState] = {}
     with found.of(f"{file}: store.url"):
-        found.store = _store(spec.store)
+        found.store, states = _store(spec.store)
     if not spec.streams:
         found.faults.append(UsageError(f"{file}: streams", got="none", want="at least one stream to monitor"))
     for name, stream in spec.streams.items():
         where = f"{file}: streams.{name}"
         facts = found.streams[name] = {"stream": _kept(stream)}
+        if name in states:
+            with found.of(f"{where}.pane"):
+                _check_pane(stream, states[name])
         reference: Reference | None = None
         with found.of(f"{where}.reference"):
             reference = _reference(stream)
@@ -114,6 +118,12 @@ def _kept(stream: StreamSpec) -> str:
     silent = f"; silent after {length_text(stream.silence_after)}" if stream.silence_after else ""
     late = "" if stream.columns.time else "; no column of times, so rows belong to the moment they are read"
     return f"{waits}{silent}{late}"
+
+
+def _check_pane(stream: StreamSpec, state: StreamState) -> None:
+    from tidegauge.run.baseline import check_pane
+
+    check_pane(stream, state)
 
 
 def _reference(stream: StreamSpec) -> Reference | None:
@@ -237,47 +247,49 @@ def _database(stream: StreamSpec) -> str:
     return f"{name}: table {stream.table}, columns {', '.join(there)}"
 
 
-def _store(url: str) -> str:
-    """Say what is there; a store that is not there yet is not made."""
+def _store(url: str) -> tuple[str, dict[str, StreamState]]:
+    """Say what is there, and where its streams stand; a store that is not there yet is not made."""
     from tidegauge.spec.fault import masked
 
     if not url.startswith("sqlite"):
-        return f"{masked(url)}: {_connected(url)}"
+        return f"{masked(url)}: it answers", _states(url)[1] if _connected(url) else {}
     path = Path(url.partition(":///")[2])
     if not path.exists():
         if not path.parent.is_dir():
             raise DataError(str(path), got="a folder that is not there", want="a folder that is")
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise DataError(str(path), got="no permission to write in its folder", want="a folder to write into")
-        return f"{_short(path)}: not there yet, and will be made"
-    return f"{_short(path)}: {_opened(url)}"
+        return f"{_short(path)}: not there yet, and will be made", {}
+    said, states = _states(url)
+    return f"{_short(path)}: {said}", states
 
 
-def _opened(url: str) -> str:
+def _states(url: str) -> tuple[str, dict[str, StreamState]]:
     """Open a store that is there, and count what it keeps."""
     from tidegauge.store import open_store
 
     store = open_store(url)
     try:
-        names = [state.stream for state in store.streams()]
-        return f"{store.size():,} bytes, streams {', '.join(names) or 'none yet'}"
+        states = {state.stream: state for state in store.streams()}
+        return f"{store.size():,} bytes, streams {', '.join(states) or 'none yet'}", states
     finally:
         store.close()
 
 
-def _connected(url: str) -> str:
+def _connected(url: str) -> bool:
+    """Connect, and say whether a store is there."""
     import sqlalchemy as sa
     from sqlalchemy import exc
 
     from tidegauge.spec.fault import masked
+    from tidegauge.store.schema import VERSION_TABLE
 
     try:
         engine = sa.create_engine(_driver(url), poolclass=sa.NullPool, connect_args={"connect_timeout": 5})
         with engine.connect() as connection:
-            connection.execute(sa.text("select 1"))
+            return sa.inspect(connection).has_table(VERSION_TABLE)
     except (exc.SQLAlchemyError, ImportError, ValueError) as error:
         raise DataError(masked(url), got=_reason(error), want="a database that answers") from None
-    return "it answers"
 
 
 def _driver(url: str) -> str:

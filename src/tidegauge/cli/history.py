@@ -70,11 +70,13 @@ def command(
 ) -> None:
     """Print windows, clusters and events."""
     from tidegauge.report.windows import unit_of
+    from tidegauge.run.baseline import check_pane
 
     if form is Table.csv and (clusters or events):
         raise UsageError("--format csv", got="--clusters or --events", want="windows alone", hint="Say --format json")
     with opened(config) as at:
         spec, state = at.stream(stream), at.state(stream)
+        check_pane(spec, state)
         check_segment(state, segment)
         length = _length(spec, window, slides=every is not None)
         span = bounds(spec, state, since, until, spec.pane.length if every else length)

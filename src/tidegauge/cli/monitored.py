@@ -38,9 +38,11 @@ class Opened(NamedTuple):
     def monitor(self, name: str) -> Monitor:
         """A stream's chain under the reference in force."""
         from tidegauge.monitor import Monitor
-        from tidegauge.run.baseline import in_force
+        from tidegauge.run.baseline import check_pane, in_force
 
-        return Monitor(self.stream(name), in_force(self.store, self.state(name)))
+        stream, state = self.stream(name), self.state(name)
+        check_pane(stream, state)
+        return Monitor(stream, in_force(self.store, state))
 
 
 def settings(config: Path | None) -> Spec:

@@ -14,8 +14,9 @@ from tidegauge.cli.monitored import Opened, opened
 from tidegauge.cli.output import emit, note, progress
 
 if TYPE_CHECKING:
-    from tidegauge.records import StreamState, Window
+    from tidegauge.records import PaneKey, StreamState, Window
     from tidegauge.reference import Reference
+    from tidegauge.spec import StreamSpec
 
 NAME = "rebaseline"
 HELP = options.help_text(
@@ -38,7 +39,7 @@ def command(
 ) -> None:
     """Put a reference in force, and say what closed."""
     from tidegauge.report.windows import unit_of, window_line
-    from tidegauge.run.baseline import rebaseline
+    from tidegauge.run.baseline import as_kept, rebaseline
 
     new = load_reference(reference)
     with opened(config, make=True) as at, progress():
@@ -47,13 +48,16 @@ def command(
         _note_width(at, before, new)
         asked = spec.model_copy(update={"model_id": ""}) if ignore_model_id else spec
         name = _login() if by is None else by
+        cut = as_kept(spec, before)
+        known = _kept(at, before, cut)
         baseline = rebaseline(at.store, asked, new, at=time.time(), by=name, why=why)
-        closed = () if baseline is None else _closed(at, before)
+        closed = [w for key, w in _kept(at, before, cut).items() if key not in known or known[key].rows != w.rows]
     if baseline is None:
         emit(f"{stream}: reference {new.hash[:12]} is in force already; nothing changed.\n")
         return
-    emit("".join(f"{window_line(window, unit_of(spec))}\n" for window in closed))
-    was = f", in place of {before.reference[:12]}" if before.reference else ""
+    emit("".join(f"{window_line(window, unit_of(cut))}\n" for window in closed))
+    was = f", in place of {before.reference[:12]}" if before.reference not in ("", new.hash) else ""
+    was += f", with panes of {spec.pane} in place of {before.pane}" if cut.pane != spec.pane else ""
     emit(f"{stream}: reference {new.hash[:12]} is in force{was}.\n")
     if ignore_model_id and spec.model_id and new.model_id and new.model_id != spec.model_id:
         note(f"the settings say model {spec.model_id!r}: set model_id, or say --ignore-model-id to watch as well")
@@ -69,17 +73,16 @@ def _note_width(at: Opened, before: StreamState, new: Reference) -> None:
         note(f"the reference before has width {width}, this one {new.width}: rows must have that width from now on")
 
 
-def _closed(at: Opened, before: StreamState) -> list[Window]:
-    """The windows that were closed under the reference before."""
+def _kept(at: Opened, before: StreamState, cut: StreamSpec) -> dict[PaneKey, Window]:
+    """The windows under the reference before that end after all that was closed in its time."""
     if not before.reference or before.kind == "snapshot":
-        return []
-    longest = max((at.stream(before.stream).pane.length, *at.stream(before.stream).windows))
-    since = None if before.settled is None else before.settled - longest
-    return [
-        window
+        return {}
+    since = None if before.settled is None else before.settled - max(cut.pane.length, *cut.windows, 0)
+    return {
+        window.key: window
         for window in at.store.windows(before.stream, since=since)
         if window.key.reference == before.reference and (before.settled is None or window.key.end > before.settled)
-    ]
+    }
 
 
 def _login() -> str:

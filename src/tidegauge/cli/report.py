@@ -29,6 +29,7 @@ HELP = options.help_text(
     "tidegauge report documents -o report --interactive",
 )
 _DEFAULT = "7d"
+_UNFIT = 2
 
 
 def command(
@@ -56,6 +57,7 @@ def command(
         busy(bar, "Reading the history")
         check_segment(at.state(stream), segment)
         result = _compare(at, at.stream(stream), since, until, segment)
+        poor = _poor(result, at.stream(stream).quality.max_rejected)
         busy(bar, "Writing the report")
         paths = write_whole_report(result, out, interactive=interactive) if out else []
     if form is PlainForm.json:
@@ -66,7 +68,20 @@ def command(
         emit(text.render(result, color=coloured()))
         emit("\n" if paths else "")
         emit_paths(paths)
-    raise typer.Exit(result.verdict.exit_status)
+    if poor:
+        note(poor)
+    raise typer.Exit(_UNFIT if poor else result.verdict.exit_status)
+
+
+def _poor(result: Comparison, limit: float) -> str:
+    """Why a verdict on these rows says little: too many others were set aside. Empty where it is not so."""
+    from tidegauge.gate import check_rejected
+
+    try:
+        check_rejected(result.after, limit)
+    except DataError as error:
+        return f"{error}: the verdict is of the others alone"
+    return ""
 
 
 def _check_output(out: Path | None, *, interactive: bool) -> None:

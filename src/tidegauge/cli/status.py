@@ -13,6 +13,7 @@ from tidegauge.cli import options
 from tidegauge.cli.monitored import opened, settings, store_is_there
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import emit
+from tidegauge.errors import UsageError
 
 if TYPE_CHECKING:
     from tidegauge.records import Baseline, Event, Position, StreamState, Window
@@ -43,6 +44,7 @@ class Standing(NamedTuple):
     silence: Event | None = None
     windows: tuple[Window, ...] = ()
     positions: tuple[Position, ...] = ()
+    refused: str = ""
 
     @property
     def unit(self) -> Unit:
@@ -82,9 +84,12 @@ def command(
 def _standing(store: SqlStore, name: str, stream: StreamSpec | None, state: StreamState | None) -> Standing:
     if state is None:
         return Standing(name, stream)
+    from tidegauge.run.baseline import as_kept
     from tidegauge.run.snapshot import REPLACING
     from tidegauge.run.watch import silent
 
+    wanted = stream
+    stream = None if stream is None else as_kept(stream, state)
     now, baselines = time.time(), store.baselines(name)
     return Standing(
         name,
@@ -96,6 +101,7 @@ def _standing(store: SqlStore, name: str, stream: StreamSpec | None, state: Stre
         None if stream is None else silent(stream, state.watermark, now),
         _last_windows(store, name, stream),
         tuple(position for position in store.positions(name) if position.source != REPLACING),
+        _refused(wanted, state),
     )
 
 
@@ -107,6 +113,18 @@ def _last_windows(store: SqlStore, name: str, stream: StreamSpec | None) -> tupl
         return store.windows(name, segment=ALL, newest=1)
     lengths = (0,) if stream.kind == "snapshot" else (stream.pane.length, *stream.windows)
     return tuple(each for length in lengths for each in store.windows(name, length=length, segment=ALL, newest=1))
+
+
+def _refused(stream: StreamSpec | None, state: StreamState) -> str:
+    """Why the settings do not fit what is kept; empty where they do."""
+    from tidegauge.run.baseline import check_pane
+
+    try:
+        if stream is not None:
+            check_pane(stream, state)
+    except UsageError as error:
+        return f"{error.got}. {error.hint}"
+    return ""
 
 
 def _json(at: Standing) -> dict[str, Any]:
@@ -122,6 +140,8 @@ def _json(at: Standing) -> dict[str, Any]:
         reference = {"hash": baseline.reference, "since": since, "by": baseline.by, "why": baseline.why}
     return known | {
         "kind": state.kind,
+        "pane": state.pane or None,
+        "refused": at.refused or None,
         "reference": reference,
         "rows": state.seen,
         "aside": dict(state.aside),
@@ -170,6 +190,8 @@ def _said_of_rows(at: Standing, state: StreamState) -> Iterator[tuple[str, str]]
     if state.kind == "stream":
         until = "nothing yet" if state.settled is None else f"until {end_said(state.settled, at.unit)}"
         yield "settled", f"{until}; {at.open_parts:,} part{'s' * (at.open_parts != 1)} open"
+    if at.refused:
+        yield "refused", at.refused
     if state.segments:
         yield "segments", ", ".join(clean(segment, 40) for segment in state.segments)
     if state.model:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tidegauge.cli.options import PlainForm
-from tidegauge.cli.output import emit, pace
+from tidegauge.cli.output import emit, note, pace
 from tidegauge.contracts import Store
 from tidegauge.records import Event, Window
 from tidegauge.report.windows import Unit, event_json, event_line, unit_of, window_json, window_line
@@ -74,6 +74,8 @@ class Teller:
                 self._window(window)
             for event in done.events:
                 self._event(event)
+            if done.waiting:
+                note(f"{done.stream} waits: {done.waiting}")
             if self._ticking:
                 rows = sum(self._rows.values())
                 sys.stderr.write(f"{_CLEAR}{pace(rows, None, time.monotonic() - self._began)}")

@@ -25,8 +25,8 @@ class Canaries:
     --------
     >>> from tidegauge.gate import admit
     >>> known = Canaries.of(admit([[1.0, 0.0], [0.0, 1.0]], ids=["one", "two"]), tolerance=0.01)
-    >>> known.moved(admit([[0.0, 1.0], [5.0, 5.0]], ids=["one", "a query"]))
-    "canary 'one' moved by a cosine distance of 1, beyond 0.01"
+    >>> known.heard(admit([[5.0, 5.0], [0.0, 1.0]], ids=["a query", "one"]))
+    [(1, "canary 'one' moved by a cosine distance of 1, beyond 0.01")]
     """
 
     names: StrArray
@@ -53,21 +53,21 @@ class Canaries:
             return np.empty(0, np.int64)
         return np.array([i for i, name in enumerate(names) if name in self._place], np.int64)
 
-    def moved(self, batch: Batch) -> str | None:
-        """What is wrong with the canaries of a batch: empty where nothing is, None where it holds none."""
+    def heard(self, batch: Batch) -> list[tuple[int, str]]:
+        """What each canary of a batch says, as its row and what is wrong, empty where nothing is."""
         rows = self.among(batch)
-        if not len(rows):
-            return None
-        if batch.width != self.x.shape[1]:
-            return f"canaries have {batch.width} dimensions, and had {self.x.shape[1]}"
-        names = (batch.ids if self.by == "ids" else batch.texts)[rows]  # type: ignore[index]  # there are canaries
-        was = self.x[[self._place[str(name)] for name in names]]
+        names = batch.ids if self.by == "ids" else batch.texts
+        if names is None or not len(rows):
+            return []
+        was = self.x[[self._place[str(name)] for name in names[rows]]]
         distances = _cosine_distance(batch.x[rows], was)
-        worst = int(distances.argmax())
-        if distances[worst] <= self.tolerance:
-            return ""
-        moved = f"moved by a cosine distance of {distances[worst]:.2g}, beyond {self.tolerance:g}"
-        return f"canary {str(names[worst])!r} {moved}"
+        return [
+            (int(row), "" if distance <= self.tolerance else self._moved(str(names[row]), float(distance)))
+            for row, distance in zip(rows, distances, strict=True)
+        ]
+
+    def _moved(self, name: str, distance: float) -> str:
+        return f"canary {name!r} moved by a cosine distance of {distance:.2g}, beyond {self.tolerance:g}"
 
 
 def _cosine_distance(x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> Float64:

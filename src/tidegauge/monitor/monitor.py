@@ -14,7 +14,8 @@ from tidegauge.comparison import score
 from tidegauge.errors import DataError
 from tidegauge.gate import pick
 from tidegauge.monitor.canary import Canaries
-from tidegauge.monitor.quality import faults
+from tidegauge.monitor.identity import identify
+from tidegauge.monitor.quality import faults, repeats
 from tidegauge.records import (
     ALL,
     NONE,
@@ -27,6 +28,7 @@ from tidegauge.records import (
     SampleSizes,
     StreamState,
     Window,
+    WindowState,
 )
 from tidegauge.reference import Reference
 from tidegauge.reference.calibration import SIZES
@@ -41,7 +43,6 @@ Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.int64]
 
 FEWEST_ROWS = SIZES[0]
-_OTHER_WIDTH = "the vectors have"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,43 +122,44 @@ class Monitor:
         """
         if generation is not None:
             state = replace(state, generation=generation)
-        model = self._model(batch, model_id, state.model)
-        wrong = state.model if model is None else model
-        aside = Counter(batch.rejected)
-        batch = replace(batch, name=name)
-        if self.canaries is not None:
-            batch, aside["canary"] = _without(batch, self.canaries.among(batch))
-        batch = self._timed(batch, now)
+        batch = self._timed(replace(batch, name=name), now)
+        identity = identify(
+            batch,
+            state.model,
+            width=self.reference.width,
+            truncate=self.spec.truncate,
+            mine=self.reference.model_id,
+            theirs=model_id,
+            canaries=self.canaries,
+        )
+        events = tuple(self._event(batch, row, wrong, state, now) for row, wrong in identity.turns)
+        traffic = np.setdiff1d(np.arange(batch.rows), self.canaries.among(batch) if self.canaries else ())
+        canaries, refused = batch.rows - len(traffic), identity.refused[traffic]
+        batch = pick(batch, traffic) if canaries else batch
         placed = self._place(batch, state, now)
         names, new = self._segments(batch, placed.enter, state)
-        aside.update(placed.aside)
+        # A row that was set aside has no pane of its own: that of the batch's first row answers for it.
+        unplaced = {**batch.rejected, **{reason: n for reason, n in placed.aside.items() if n}}
         parts: list[Part] = []
         for start, segment, rows in _groups(placed, names):
-            part = _stripped(pick(batch, rows))
-            if not parts:  # a row that was set aside has no known pane: the batch's first one answers for it
-                part = replace(part, rejected=batch.rejected, first_rejected=batch.first_rejected)
-            sketch = self._refused(part) if wrong else self._sketch(part)
-            key = PaneKey(self.spec.name, self.reference.hash, self._length, start, segment)
-            parts.append(Part(key, part.rows, sketch.to_bytes(), removed))
-        if not parts and batch.rejected:
-            parts += self._without_rows(batch, state, placed, now)
-        rows = int(placed.enter.sum())
-        if wrong:
-            aside["model"] = rows
-        changed = wrong if bool(wrong) != bool(state.model) else None
+            sketch = self._sketch(pick(batch, rows), refused[rows], {} if parts else unplaced)
+            parts.append(self._part(start, segment, sketch, removed=removed))
+        if not parts and unplaced:
+            parts += self._without_rows(batch, state, placed, unplaced, now)
+        aside = Counter(unplaced) + Counter({"canary": canaries, "model": int((refused & placed.enter).sum())})
         return Landing(
             self.spec.name,
             name,
             self.reference.hash,
             state.version,
             tuple(parts),
-            rows,
-            {reason: n for reason, n in aside.items() if n},
+            int(placed.enter.sum()),
+            dict(aside),
             placed.watermark,
             new,
             position,
-            () if changed is None else (self._event(changed, placed.watermark, now),),
-            changed,
+            events,
+            identity.wrong if bool(identity.wrong) != bool(state.model) else None,
             serial=self.spec.pane.unit == "rows" and self.spec.kind == "stream",
         )
 
@@ -181,7 +183,9 @@ class Monitor:
         return added.without(removed) if removed.seen else added
 
     def judge(self, key: PaneKey, sketch: Sketch) -> Window:
-        """Say what a closed window says."""
+        """Say what a closed window says; that of a segment is measured and not judged, as a segment differs from all
+        rows together by its nature.
+        """
         side, spec = sketch.side("window"), self.spec
         window = Window(
             key,
@@ -201,10 +205,11 @@ class Monitor:
             return replace(window, state="data quality" if poor else "insufficient data", reasons=(*poor, few))
         found = score(self.reference, sketch, alpha=spec.alpha, min_effect=spec.min_effect)
         needed = () if found.needed is None else (f"{sketch.rows:,} rows, and {found.needed:,} are needed",)
+        judged: WindowState = found.state if key.segment == ALL or found.needed is not None else "measured"
         return replace(
             window,
-            state="data quality" if poor else found.state,
-            reasons=(*poor, *needed),
+            state="data quality" if poor else judged,
+            reasons=(*poor, *needed, *repeats(side, spec.quality)),
             drift=found.drift,
             p=found.panel.p,
             scores=found.scores,
@@ -218,31 +223,21 @@ class Monitor:
         """Return a sketch of no row, as this stream's are."""
         return self.reference.empty(samples=self._sizes, share=self.spec.share)
 
-    def _sketch(self, batch: Batch) -> Sketch:
-        spec = self.spec
+    def _part(self, start: int, segment: str, sketch: Sketch, *, removed: bool = False) -> Part:
+        key = PaneKey(self.spec.name, self.reference.hash, self._length, start, segment)
+        return Part(key, sketch.seen, sketch.to_bytes(), removed)
+
+    def _sketch(self, batch: Batch, refused: Bool, unplaced: Mapping[str, int]) -> Sketch:
+        """A sketch of the rows that are not refused, which counts the others: sums of another model's vectors could not
+        be taken back.
+        """
+        spec, rejected = self.spec, dict(unplaced)
+        first = {reason: at for reason, at in batch.first_rejected.items() if reason in unplaced}
+        if refused.any():
+            rejected["model"] = int(refused.sum())
+            batch = pick(batch, np.flatnonzero(~refused))
+        batch = replace(batch, rejected=rejected, first_rejected=first)
         return self.reference.sketch(batch, samples=self._sizes, share=spec.share, truncate=spec.truncate)
-
-    def _refused(self, batch: Batch) -> Sketch:
-        """A sketch of no row that counts these: the sums of another model's vectors could not be taken back."""
-        sketch = self.empty()
-        sketch.rejected.update({**batch.rejected, "model": batch.rows})
-        sketch.first_rejected = {**batch.first_rejected, "model": f"{batch.source}, row 1"}
-        return sketch
-
-    def _model(self, batch: Batch, model_id: str, was: str) -> str | None:
-        """What is wrong with the model's identity: empty where nothing is, None where this batch does not tell."""
-        mine = self.reference.model_id
-        if mine and model_id and model_id != mine:
-            return f"the vectors come from model {model_id!r}, the reference from {mine!r}"
-        width = min(batch.width, self.spec.truncate or batch.width)
-        if batch.rows and width != self.reference.width:
-            return f"{_OTHER_WIDTH} {width} dimensions, the reference {self.reference.width}"
-        canaries = None if self.canaries is None else self.canaries.moved(batch)
-        if canaries is not None:
-            return canaries
-        # Canaries outweigh a name, as the model behind it may have been swapped; a width speaks for itself.
-        named = self.canaries is None and mine and model_id == mine
-        return "" if named or (batch.rows and was.startswith(_OTHER_WIDTH)) else None
 
     def _timed(self, batch: Batch, now: float | None) -> Batch:
         """Rows that have no time happened now."""
@@ -281,7 +276,9 @@ class Monitor:
         names[enter] = assigned
         return names, new
 
-    def _without_rows(self, batch: Batch, state: StreamState, placed: Placed, now: float | None) -> Iterator[Part]:
+    def _without_rows(
+        self, batch: Batch, state: StreamState, placed: Placed, unplaced: Mapping[str, int], now: float | None
+    ) -> Iterator[Part]:
         """A part of no row, so that the pane knows of the rows that were set aside."""
         if self.spec.kind == "snapshot":
             start = state.generation
@@ -293,14 +290,13 @@ class Monitor:
                 return
             start = max(start_of(moment, self._length), state.settled or 0)
         sketch = self.empty()
-        sketch.rejected.update(batch.rejected)
+        sketch.rejected.update(unplaced)
         sketch.first_rejected = dict(batch.first_rejected)
-        segment = NONE if self.spec.columns.segment else ALL
-        key = PaneKey(self.spec.name, self.reference.hash, self._length, start, segment)
-        yield Part(key, 0, sketch.to_bytes())
+        yield self._part(start, NONE if self.spec.columns.segment else ALL, sketch)
 
-    def _event(self, wrong: str, watermark: float | None, now: float | None) -> Event:
-        moment = watermark if watermark is not None else now or 0.0
+    def _event(self, batch: Batch, row: int, wrong: str, state: StreamState, now: float | None) -> Event:
+        known = state.watermark if state.watermark is not None else now or 0.0
+        moment = float(batch.times[row]) if batch.times is not None and batch.rows else known
         if wrong:
             return Event(self.spec.name, "model changed", moment, f"The embedding model changed: {wrong}.")
         return Event(self.spec.name, "model restored", moment, "The embedding model is the reference's again.")
@@ -322,11 +318,3 @@ def _groups(placed: Placed, names: npt.NDArray[np.str_] | None) -> Iterator[tupl
             rows = inside if names is None else inside[names[inside] == segment]
             together = rows[-1] - rows[0] + 1 == len(rows)
             yield int(start), str(segment), slice(int(rows[0]), int(rows[-1]) + 1) if together else rows
-
-
-def _without(batch: Batch, rows: Int) -> tuple[Batch, int]:
-    return (pick(batch, np.setdiff1d(np.arange(batch.rows), rows)) if len(rows) else batch), len(rows)
-
-
-def _stripped(batch: Batch) -> Batch:
-    return replace(batch, rejected={}, first_rejected={})

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from tidegauge.spec import Quality
 
 
+TOLD = 0.1
+"""Share of rows that repeat a vector from which on it is said."""
+
+
 def faults(side: Side, limits: Quality) -> tuple[str, ...]:
     """Sentences on what is beyond the limits: rows set aside, and rows that repeat a vector.
 
@@ -25,8 +29,7 @@ def faults(side: Side, limits: Quality) -> tuple[str, ...]:
     lost = sum(side.rejected.values())
     if lost > limits.max_rejected * (side.rows + lost):
         reasons = "; ".join(
-            f"{count:,} {reason}, first: {side.first_rejected.get(reason, 'unknown')}"
-            for reason, count in side.rejected.items()
+            f"{count:,} {reason}{_first(side.first_rejected.get(reason))}" for reason, count in side.rejected.items()
         )
         share = _percent(lost / (side.rows + lost))
         said.append(f"{share} of the rows were set aside ({reasons}), and {_percent(limits.max_rejected)} may be")
@@ -36,6 +39,26 @@ def faults(side: Side, limits: Quality) -> tuple[str, ...]:
             f"{_percent(limits.max_duplicates)} may"
         )
     return tuple(said)
+
+
+def repeats(side: Side, limits: Quality) -> tuple[str, ...]:
+    """What to say of repeated rows that are within the limit: they count as if they told something new.
+
+    Examples
+    --------
+    >>> from tidegauge.spec import Quality
+    >>> repeats(Side("window", "", 1000, duplicates=400), Quality())
+    ('40 % of the rows repeat a vector, which may be called drift: drop retries',)
+    """
+    if not TOLD * side.rows < side.duplicates <= limits.max_duplicates * side.rows:
+        return ()
+    return (
+        f"{_percent(side.duplicates / side.rows)} of the rows repeat a vector, which may be called drift: drop retries",
+    )
+
+
+def _first(place: str | None) -> str:
+    return f", first: {place}" if place else ""
 
 
 def _percent(share: float) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegauge.records.comparison import Drift, Example, Score
 
 StreamKind = Literal["stream", "snapshot"]
-WindowState = Literal["no drift", "drift", "insufficient data", "data quality", "model changed"]
+WindowState = Literal["no drift", "drift", "measured", "insufficient data", "data quality", "model changed"]
 Landed = Literal["landed", "repeated", "stale", "overtaken"]
 
 ALL = ""
@@ -120,7 +120,8 @@ class StreamState:
 
     ``version`` changes with the reference, the segments, the generation, ``settled``, and with every serial landing.
     ``seen`` rows landed; what ends at or before ``settled`` is closed; ``aside`` are the rows set aside so far, by
-    reason; ``model`` is what is wrong with the model's identity, empty where nothing is.
+    reason; ``model`` is what is wrong with the model's identity, empty where nothing is. ``pane`` is how its windows
+    are cut, such as "5m" or "1000 rows"; empty for snapshots and before the first reference.
     """
 
     stream: str
@@ -134,6 +135,7 @@ class StreamState:
     aside: Mapping[str, int] = field(default_factory=dict[str, int])
     generation: int = 0
     model: str = ""
+    pane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,8 @@ class Baseline:
 class Window:
     """A closed window and what it says. ``drift`` and ``p`` are None where nothing was scored.
 
-    ``reasons`` are sentences that say why the state is what it is; ``aside`` rows set aside by reason.
+    ``reasons`` are sentences that say why the state is what it is; ``aside`` rows set aside by reason. A window of a
+    segment is ``measured`` against the reference of all rows, from which it differs by nature, and not judged.
     """
 
     key: PaneKey

@@ -10,7 +10,9 @@ from tidegauge.monitor import Monitor
 from tidegauge.records import Baseline, Event, StreamState
 from tidegauge.reference import Reference
 from tidegauge.run.settle import close
-from tidegauge.spec import StreamSpec
+from tidegauge.spec import Pane, StreamSpec
+
+_EVER = 10**15
 
 
 def in_force(store: Store, state: StreamState) -> Reference:
@@ -31,10 +33,43 @@ def check_model(spec: StreamSpec, reference: Reference) -> None:
         raise MismatchError(what, got=f"width {reference.width}", want=f"width {spec.truncate}, as truncate says")
 
 
+def check_pane(spec: StreamSpec, state: StreamState) -> None:
+    """Refuse settings that cut a stream in other panes than its windows are kept in."""
+    if is_cut_otherwise(spec, state):
+        hint = f"Set pane back, or close what is open and begin anew with 'tidegauge rebaseline {spec.name} REF'"
+        got, want = f"panes of {spec.pane} in the settings", f"{state.pane}, as its windows are kept"
+        raise UsageError(f"stream {spec.name}", got=got, want=want, hint=hint)
+
+
+def is_cut_otherwise(spec: StreamSpec, state: StreamState) -> bool:
+    """Whether a stream is kept in other panes than the settings say."""
+    return bool(state.pane) and state.pane != _cut(spec)
+
+
+def as_kept(spec: StreamSpec, state: StreamState) -> StreamSpec:
+    """Settings by which a stream is read, and what is open closed, in the panes in which it is kept.
+
+    Of the longer windows those remain that can be made of these panes; nothing expires, as retention is said for other
+    lengths.
+    """
+    if not is_cut_otherwise(spec, state):
+        return spec
+    pane = Pane.parse(state.pane)
+    fit = pane.unit == spec.pane.unit
+    windows = tuple(each for each in spec.windows if fit and each > pane.length and each % pane.length == 0)
+    return spec.model_copy(update={"pane": pane, "windows": windows, "keep": {0: _EVER}})
+
+
+def _cut(spec: StreamSpec) -> str:
+    return "" if spec.kind == "snapshot" else str(spec.pane)
+
+
 def rebaseline(
     store: Store, spec: StreamSpec, reference: Reference, *, at: float, by: str = "", why: str = ""
 ) -> Baseline | None:
     """Put a reference in force: what is open is closed under the one before, then the new one begins.
+
+    The same reference again begins anew where the settings cut the stream in other panes than it is kept in.
 
     Parameters
     ----------
@@ -49,7 +84,7 @@ def rebaseline(
     Returns
     -------
     Baseline or None
-        None where this reference is in force already.
+        None where this reference is in force already, and panes are as they were.
 
     Raises
     ------
@@ -64,15 +99,19 @@ def rebaseline(
         if desk is None:
             raise UsageError(f"stream {spec.name}", got="another process at it", want="it free", hint="Try again")
         before = desk.state
-        if before.reference == reference.hash:
+        recut = is_cut_otherwise(spec, before)
+        if before.reference == reference.hash and not recut:
             return None
         if before.reference:
-            close(desk, Monitor(spec, in_force(store, before)), at=at, whole=True)
+            close(desk, Monitor(as_kept(spec, before), in_force(store, before)), at=at, whole=True)
             desk.drop([stored.id for stored in desk.parts()])
         baseline = Baseline(spec.name, reference.hash, at, by, why)
         kept = reference if spec.samples.keep else reference.without_samples()
         desk.rebase(baseline, kept.to_bytes())
-        desk.update(replace(desk.state, settled=None, model="", version=desk.state.version + 1))
-        said = f"Reference {reference.hash[:12]} came into force" + (f": {why}." if why else ".")
+        version = desk.state.version + 1
+        desk.update(replace(desk.state, settled=None, model="", pane=_cut(spec), version=version))
+        said = f"Reference {reference.hash[:12]} came into force"
+        said += f", with panes of {spec.pane} in place of {before.pane}" if recut else ""
+        said += f": {why}." if why else "."
         desk.note(Event(spec.name, "rebaseline", at, said))
         return baseline

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tidegauge.contracts import Clock
-from tidegauge.errors import DataError, StoreError
+from tidegauge.errors import DataError, StoreError, UsageError
 from tidegauge.gate import admit
 from tidegauge.records import Batch
 
@@ -59,7 +59,9 @@ class Buffer:
         self._thread: threading.Thread | None = None
 
     def append(self, row: Row) -> None:
-        """Take a row."""
+        """Take a row; ``UsageError`` where the buffer is closed."""
+        if self._closed.is_set():
+            raise UsageError("observe_one", got="a closed recorder", want="an open one")
         if self._thread is None:
             self._start()
         waiting = len(self._rows)
@@ -90,7 +92,6 @@ class Buffer:
     def _start(self) -> None:
         with self._counting:
             if self._thread is None:
-                self._closed.clear()
                 self._thread = threading.Thread(target=self._run, name="tidegauge-buffer", daemon=True)
                 self._thread.start()
 

@@ -12,8 +12,8 @@ from tidegauge.contracts import Clock, Store
 from tidegauge.errors import StoreError, UsageError
 from tidegauge.gate import admit
 from tidegauge.monitor import Canaries, Monitor
-from tidegauge.records import Batch, Landed, Landing, Position, StreamState, Window
-from tidegauge.run.baseline import check_model, in_force, rebaseline
+from tidegauge.records import Batch, Columns, Landed, Landing, Position, StreamState, Window
+from tidegauge.run.baseline import check_model, check_pane, in_force, rebaseline
 from tidegauge.run.buffer import Buffer, Row
 from tidegauge.run.settle import MOST_PARTS, settle
 from tidegauge.spec import StreamSpec
@@ -45,6 +45,8 @@ class Recorder:
     ------
     MismatchError
         Where the reference in force is of another model than ``spec.model_id``.
+    UsageError
+        Where the stream is kept in other panes than ``spec.pane``; later too, where another process changes them.
 
     Examples
     --------
@@ -74,6 +76,7 @@ class Recorder:
         self._unmerged = MOST_PARTS - 1  # a process that lands one batch and ends adds parts up as well
         self._buffer = Buffer(self._land_rows, clock, most=4 * spec.batch_rows)
         state = store.register(spec.name, spec.kind)
+        check_pane(spec, state)
         if not state.reference and spec.reference is not None:
             from tidegauge.reference import Reference
 
@@ -89,6 +92,7 @@ class Recorder:
     def monitor(self, state: StreamState | None = None) -> Monitor:
         """The chain under the reference in force."""
         state = state or self.store.state(self.spec.name)
+        check_pane(self.spec, state)
         if self._monitor is None or self._monitor.reference.hash != state.reference:
             self._monitor = Monitor(self.spec, in_force(self.store, state), self._canaries)
         return self._monitor
@@ -235,4 +239,6 @@ def _canaries_of(spec: StreamSpec) -> Canaries | None:
 
     if spec.kind == "snapshot" and not (spec.columns.id or spec.columns.text):
         raise UsageError(f"stream {spec.name}", got="canaries, and no id or text column", want="one of the two")
-    return Canaries.of(read_all(spec.canary.file, spec.columns.columns), spec.canary.tolerance)
+    named = spec.columns.columns
+    columns = Columns(named.vector, named.id, named.text, scale=named.scale)
+    return Canaries.of(read_all(spec.canary.file, columns), spec.canary.tolerance)

@@ -38,10 +38,12 @@ def settle(store: Store, monitor: Monitor, *, at: float, whole: bool = False) ->
     -------
     tuple of Window
         What was closed: panes, then windows made of them. Nothing where another process is at it, or where the
-        reference is no longer in force.
+        reference is no longer in force or panes are cut otherwise.
     """
     with store.leading(monitor.spec.name) as desk:
         if desk is None or desk.state.reference != monitor.reference.hash:
+            return ()
+        if desk.state.pane not in ("", str(monitor.spec.pane)):
             return ()
         return close(desk, monitor, at=at, whole=whole)
 
@@ -92,15 +94,22 @@ def _present(desk: Desk) -> list[tuple[int, Part]]:
 
 
 def _close_panes(desk: Desk, monitor: Monitor, due: Sequence[StoredPart]) -> Iterator[Window]:
+    length = monitor.spec.pane.length
     for start, parts in _by_start(part.part for part in due):
-        yield from _keep(desk, monitor, monitor.spec.pane.length, start, parts, finest=True)
+        # A pane that was closed early, and goes on under the same reference, adds to what is kept of it.
+        kept = desk.sketches(length=length, since=start, until=start + length)
+        yield from _keep(desk, monitor, length, start, [*kept, *parts], finest=True)
 
 
 def _close_windows(desk: Desk, monitor: Monitor, child: int, length: int, until: int) -> Iterator[Window]:
     settled, calendar = desk.state.settled, monitor.spec.pane.unit == "seconds"
     since = EVER if settled is None else settled - length
     children = [w.key.start for w in desk.windows(length=child, since=since, until=until) if w.key.segment == ALL]
+    # Where the reference was in force before, what is kept stays: the panes that it was made of may have expired.
+    kept = {w.key.start for w in desk.windows(length=length, since=since, until=until)}
     for start in closing(children, child, length, settled, until, calendar=calendar):
+        if start in kept:
+            continue
         parts = desk.sketches(length=child, since=start, until=start + length)
         yield from _keep(desk, monitor, length, start, parts, finest=False)
 

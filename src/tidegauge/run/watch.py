@@ -22,12 +22,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What was done since the last word: ``rows`` that landed with their batch, windows that closed, events."""
+    """What was done since the last word: ``rows`` that landed with their batch, windows that closed, events; or why it
+    is ``waiting`` for the store.
+    """
 
     stream: str
     rows: int = 0
     windows: tuple[Window, ...] = ()
     events: tuple[Event, ...] = ()
+    waiting: str = ""
 
 
 Tell = Callable[[Progress], None]
@@ -60,7 +63,7 @@ def watch(
         else:
             _pump(recorder, feed, stop, tell)
         _note_faults(recorder, feed, stop, tell)
-        if once or feed.ended:
+        if once or feed.ended or stop.is_set():
             return
         _note_silence(recorder, stop, tell)
         stop.wait(poll)
@@ -77,10 +80,10 @@ def _read(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Tell) -> 
     kept = patiently(lambda: recorder.store.positions(name), stop)
     for delivery in feed.deliveries(kept, recorder.spec.batch_rows):
         land = lambda given=delivery: recorder.observe(given.batch, name=given.id, position=given.position)  # noqa: E731
-        landed = patiently(land, stop)
+        landed = patiently(land, stop, lambda why: tell(Progress(name, waiting=why)))
         if landed == "overtaken":
             return False
-        windows = patiently(recorder.settle, stop)
+        windows = patiently(recorder.settle, stop, lambda why: tell(Progress(name, waiting=why)))
         given = delivery.batch.rows + sum(delivery.batch.rejected.values())
         tell(Progress(name, given if landed == "landed" else 0, windows))
         if stop.is_set():
@@ -137,13 +140,20 @@ def note(store: Store, events: list[Event], stop: threading.Event, tell: Tell) -
     tell(Progress(events[0].stream, events=tuple(events)))
 
 
-def patiently(act: Callable[[], T], stop: threading.Event) -> T:
-    """Do what needs the store, again where it may help, longer and longer apart, until told to stop."""
+def patiently(act: Callable[[], T], stop: threading.Event, waiting: Callable[[str], None] = lambda _: None) -> T:
+    """Do what needs the store, again where it may help, longer and longer apart, until told to stop.
+
+    ``waiting`` hears why at the first pause, and at every pause once they are a minute long.
+    """
     pause = FIRST_PAUSE
     while True:
         try:
             return act()
         except StoreError as error:
-            if not error.transient or stop.wait(pause):
+            if not error.transient:
+                raise
+            if pause in (FIRST_PAUSE, LONGEST_PAUSE):
+                waiting(str(error))
+            if stop.wait(pause):
                 raise
             pause = min(2 * pause, LONGEST_PAUSE)

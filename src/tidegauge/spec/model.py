@@ -243,7 +243,9 @@ class StreamSpec(_Table):
         PlainSerializer(str, when_used="json"),
         WithJsonSchema({"type": "string", "pattern": PANE_PATTERN}),
     ] = Pane("seconds", 300)
-    """The smallest window: a span of event time such as 5m, or a number of rows such as 1000 rows."""
+    """The smallest window: a span of event time such as 5m, or a number of rows such as 1000 rows. Of a stream that has
+    windows it is changed by setting it and giving a reference, the same or another, to tidegauge rebaseline: what is
+    open is closed as it was cut, and windows are counted anew from there. Until then the stream is refused."""
     windows: Annotated[tuple[int, ...], WithJsonSchema({"type": "array", "items": _LENGTH_SCHEMA})] = Field(
         default_factory=_default_windows,
     )

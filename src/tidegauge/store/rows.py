@@ -125,6 +125,7 @@ def state_values(state: StreamState) -> Values:
         "aside": dumps(state.aside),
         "generation": whole("generation", state.generation),
         "model": state.model,
+        "pane": name("pane", state.pane, empty=True),
     }
 
 
@@ -142,6 +143,7 @@ def state_of(row: sa.Row[Any]) -> StreamState:
         aside=loads(row.aside, dict),
         generation=row.generation,
         model=row.model,
+        pane=row.pane,
     )
 
 

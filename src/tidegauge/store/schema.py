@@ -71,6 +71,7 @@ streams = sa.Table(
     sa.Column("aside", sa.Text, nullable=False),
     sa.Column("generation", sa.BigInteger, nullable=False),
     sa.Column("model", Words, nullable=False),
+    sa.Column("pane", sa.Text, nullable=False),
 )
 
 references = sa.Table(

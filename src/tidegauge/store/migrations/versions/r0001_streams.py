@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("aside", sa.Text, nullable=False),
         sa.Column("generation", sa.BigInteger, nullable=False),
         sa.Column("model", sa.Text, nullable=False),
+        sa.Column("pane", sa.Text, nullable=False),
     )
     op.create_table(
         "tidegauge_references",

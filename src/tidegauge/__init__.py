@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tidegauge.comparison import score
     from tidegauge.errors import ArtefactError, DataError, MismatchError, StoreError, TidegaugeError, UsageError
     from tidegauge.monitor import Monitor
-    from tidegauge.records import Batch, Columns, Comparison, Scores
+    from tidegauge.records import Batch, Columns, Comparison, SampleSizes, Scores
     from tidegauge.reference import Reference
     from tidegauge.report.result import Result, compare
     from tidegauge.run import Recorder
@@ -49,6 +49,7 @@ __all__ = [
     "Recorder",
     "Reference",
     "Result",
+    "SampleSizes",
     "Scores",
     "Sketch",
     "StoreError",
@@ -65,7 +66,7 @@ _HOMES = {
     "tidegauge.comparison": ("score",),
     "tidegauge.errors": ("ArtefactError", "DataError", "MismatchError", "StoreError", "TidegaugeError", "UsageError"),
     "tidegauge.monitor": ("Monitor",),
-    "tidegauge.records": ("Batch", "Columns", "Comparison", "Scores"),
+    "tidegauge.records": ("Batch", "Columns", "Comparison", "SampleSizes", "Scores"),
     "tidegauge.reference": ("Reference",),
     "tidegauge.report.result": ("Result", "compare"),
     "tidegauge.run": ("Recorder",),

@@ -27,7 +27,7 @@ def test_where_a_stream_stands(place: Place) -> None:
     assert lines[2] == "  rows        490 landed; set aside: 7 late"
     assert lines[3].startswith("  newest row  2024-01-01 04:05 UTC, ")
     assert lines[3].endswith(" days ago")
-    assert lines[4] == "  settled     until 2024-01-01 04:00 UTC; 2 parts open"
+    assert lines[4] == "  settled     until 2024-01-01 04:00 UTC; 3 parts open"  # one of them tells of the late rows
     assert lines[5] == "  segments    de, en"
     assert lines[6].startswith("  1h          2024-01-01 03:00 UTC  120 rows  drift  drift ")
     assert lines[7].startswith("  2h          2024-01-01 02:00 UTC  240 rows  drift  drift ")

@@ -187,9 +187,13 @@ def test_only_the_rows_from_a_canary_to_the_next_are_of_another_model():
 
 def test_canaries_by_text():
     known = Canaries.of(admit(ROWS[:1], texts=["hello"]), 0.01)
-    assert known.heard(admit(-ROWS[:1], texts=["hello"]))[0][1]
-    assert known.heard(admit(ROWS[:1], texts=["hello"])) == [(0, "")]
-    assert known.heard(admit(-ROWS[:1], texts=["other"])) == []
+
+    def heard(batch):
+        return known.heard(batch, known.among(batch))
+
+    assert heard(admit(-ROWS[:1], texts=["hello"]))[0][1]
+    assert heard(admit(ROWS[:1], texts=["hello"])) == [(0, "")]
+    assert heard(admit(-ROWS[:1], texts=["other"])) == []
     with pytest.raises(DataError, match="an id or a text"):
         Canaries.of(admit(ROWS[:1]), 0.01)
 

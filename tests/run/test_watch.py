@@ -122,7 +122,7 @@ def test_silence_is_said_once_and_ends_with_the_next_row(place):
 
 
 def test_a_busy_store_is_waited_for_and_a_broken_one_is_said(place, monkeypatch):
-    monkeypatch.setattr("tidegauge.run.watch.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("tidegauge.run.patience.FIRST_PAUSE", 0.001)
     with place.recorder(batch_rows=50) as recorder:
         real, left = recorder.store.land, [3]
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ from tidegauge.cli.output import emit, note
 from tidegauge.errors import DataError, MismatchError, TidegaugeError, UsageError
 
 if TYPE_CHECKING:
-    from tidegauge.records import Batch, StreamState
+    from tidegauge.records import Batch, Columns, StreamState
     from tidegauge.reference import Reference
     from tidegauge.spec import Spec, StreamSpec
 
@@ -163,9 +163,9 @@ def _source(stream: StreamSpec, reference: Reference | None) -> str:
     from tidegauge.read.files import expand
 
     files = len(expand(stream.source))
-    batch = _first_rows(stream.source, stream, reference)
-    _check_width(batch, stream, reference)
     columns = stream.columns.columns
+    batch = _first_rows(stream.source, columns, stream, reference)
+    _check_width(batch, stream, reference)
     sides = {
         "vector": columns.vector,
         "id": columns.id,
@@ -182,14 +182,11 @@ def _source(stream: StreamSpec, reference: Reference | None) -> str:
     return f"{said}{unusable}; columns: {', '.join(named) or 'vectors only'}"
 
 
-def _first_rows(path: str, stream: StreamSpec, reference: Reference | None, *, sides: bool = True) -> Batch:
+def _first_rows(path: str, columns: Columns, stream: StreamSpec, reference: Reference | None) -> Batch:
     from tidegauge.read.files import open_source
 
-    columns = stream.columns.columns
     if reference is not None:
         columns = scaled_as(reference, columns, stream.columns.scale)
-    if not sides:
-        columns = replace(columns, time=None, session=None, segment=None, outcomes=())
     batch = next((each for each in open_source(path, columns).batches(_FIRST_ROWS)), None)
     if batch is None or not batch.rows:
         raise DataError(path, got="no row that can be measured among the first", want="some")
@@ -212,7 +209,7 @@ def _check_width(batch: Batch, stream: StreamSpec, reference: Reference | None) 
 def _canaries(stream: StreamSpec, reference: Reference | None) -> str:
     assert stream.canary is not None
     path = str(stream.canary.file)
-    batch = _first_rows(path, stream, reference, sides=False)
+    batch = _first_rows(path, stream.columns.of_canaries, stream, reference)
     if batch.ids is None and batch.texts is None:
         raise DataError(path, got="no column of ids or texts", want="one of them, by which canaries are known again")
     _check_width(batch, stream, reference)

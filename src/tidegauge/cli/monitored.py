@@ -29,11 +29,12 @@ class Opened(NamedTuple):
 
     def state(self, name: str) -> StreamState:
         """Where a stream stands; ``UsageError`` where nothing was recorded of it yet."""
-        stream = self.stream(name)
-        if name not in {state.stream for state in self.store.streams()}:
+        self.stream(name)
+        state = next((state for state in self.store.streams() if state.stream == name), None)
+        if state is None:
             hint = "'tidegauge watch', 'observe' and 'backfill' record it"
             raise UsageError(f"stream {name}", got=f"nothing of it in {self.store.name}", want="its history", hint=hint)
-        return self.store.state(stream.name)
+        return state
 
     def monitor(self, name: str) -> Monitor:
         """A stream's chain under the reference in force."""

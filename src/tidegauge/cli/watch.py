@@ -68,7 +68,8 @@ def command(
 ) -> None:
     """Watch until told to stop, or once."""
     from tidegauge.cli.telling import News, Teller
-    from tidegauge.run.watch import Progress, patiently, watch
+    from tidegauge.run.patience import patiently
+    from tidegauge.run.watch import Progress, watch
 
     with opened(config, make=True) as at:
         chosen = _chosen(at.spec, streams or [], source, source_name)

@@ -25,7 +25,8 @@ class Canaries:
     --------
     >>> from tidegauge.gate import admit
     >>> known = Canaries.of(admit([[1.0, 0.0], [0.0, 1.0]], ids=["one", "two"]), tolerance=0.01)
-    >>> known.heard(admit([[5.0, 5.0], [0.0, 1.0]], ids=["a query", "one"]))
+    >>> batch = admit([[5.0, 5.0], [0.0, 1.0]], ids=["a query", "one"])
+    >>> known.heard(batch, known.among(batch))
     [(1, "canary 'one' moved by a cosine distance of 1, beyond 0.01")]
     """
 
@@ -53,9 +54,8 @@ class Canaries:
             return np.empty(0, np.int64)
         return np.array([i for i, name in enumerate(names) if name in self._place], np.int64)
 
-    def heard(self, batch: Batch) -> list[tuple[int, str]]:
-        """What each canary of a batch says, as its row and what is wrong, empty where nothing is."""
-        rows = self.among(batch)
+    def heard(self, batch: Batch, rows: Int) -> list[tuple[int, str]]:
+        """What each canary says, these ``rows`` of a batch: as its row and what is wrong, empty where nothing is."""
         names = batch.ids if self.by == "ids" else batch.texts
         if names is None or not len(rows):
             return []

@@ -17,11 +17,12 @@ _OTHER_WIDTH = "the vectors have"
 class Identity:
     """What is known of the model, row by row: ``refused``, bool (n,), are the rows of another one; ``wrong`` says what
     is wrong after the last row, empty where nothing is; ``turns`` are the rows at which that changed, and what then
-    was said.
+    was said; ``canaries``, int64 (k,), are rows that are no traffic.
     """
 
     wrong: str
     refused: npt.NDArray[np.bool_]
+    canaries: npt.NDArray[np.int64]
     turns: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
     def turn(self, row: int, wrong: str) -> None:
@@ -60,7 +61,8 @@ def identify(
     >>> found.refused.tolist(), found.wrong, [row for row, _ in found.turns]
     ([False, True, True, False, False], '', [1, 3])
     """
-    found = Identity(was, np.full(batch.rows, bool(was)))
+    rows = np.empty(0, np.int64) if canaries is None else canaries.among(batch)
+    found = Identity(was, np.full(batch.rows, bool(was)), rows)
     given = min(batch.width, truncate or batch.width)
     if mine and theirs and theirs != mine:
         found.turn(0, f"the vectors come from model {theirs!r}, the reference from {mine!r}")
@@ -69,6 +71,6 @@ def identify(
     else:
         if (batch.rows and was.startswith(_OTHER_WIDTH)) or (canaries is None and mine and theirs):
             found.turn(0, "")
-        for row, wrong in () if canaries is None else canaries.heard(batch):
+        for row, wrong in () if canaries is None else canaries.heard(batch, rows):
             found.turn(row, wrong)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.comparison import score
-from tidegauge.errors import DataError
+from tidegauge.errors import ArtefactError, DataError
 from tidegauge.gate import pick
 from tidegauge.monitor.canary import Canaries
 from tidegauge.monitor.identity import identify
@@ -133,9 +133,10 @@ class Monitor:
             canaries=self.canaries,
         )
         events = tuple(self._event(batch, row, wrong, state, now) for row, wrong in identity.turns)
-        traffic = np.setdiff1d(np.arange(batch.rows), self.canaries.among(batch) if self.canaries else ())
-        canaries, refused = batch.rows - len(traffic), identity.refused[traffic]
-        batch = pick(batch, traffic) if canaries else batch
+        refused = identity.refused
+        if len(identity.canaries):
+            traffic = np.setdiff1d(np.arange(batch.rows), identity.canaries)
+            batch, refused = pick(batch, traffic), refused[traffic]
         placed = self._place(batch, state, now)
         names, new = self._segments(batch, placed.enter, state)
         # A row that was set aside has no pane of its own: that of the batch's first row answers for it.
@@ -146,7 +147,9 @@ class Monitor:
             parts.append(self._part(start, segment, sketch, removed=removed))
         if not parts and unplaced:
             parts += self._without_rows(batch, state, placed, unplaced, now)
-        aside = Counter(unplaced) + Counter({"canary": canaries, "model": int((refused & placed.enter).sum())})
+        aside = Counter(unplaced) + Counter(
+            {"canary": len(identity.canaries), "model": int((refused & placed.enter).sum())}
+        )
         return Landing(
             self.spec.name,
             name,
@@ -171,11 +174,20 @@ class Monitor:
             return state.seen // self._length * self._length
         return closable(state.watermark, self._length, self.spec.lateness)
 
-    def sum(self, parts: Iterable[Part]) -> Sketch:
-        """Add up parts; of a snapshot, what was added less what was removed."""
+    def sum(self, parts: Iterable[Part], damaged: Callable[[Part, ArtefactError], None] | None = None) -> Sketch:
+        """Add up parts; of a snapshot, what was added less what was removed.
+
+        ``damaged`` hears of each part whose bytes cannot be read, which is left out; without it that is an error.
+        """
         added, removed = self.empty(), self.empty()
         for part in parts:
-            sketch = Sketch.from_bytes(part.data, f"a part of {part.key.stream}")
+            try:
+                sketch = Sketch.from_bytes(part.data, f"a part of {part.key.stream}")
+            except ArtefactError as error:
+                if damaged is None:
+                    raise
+                damaged(part, error)
+                continue
             if part.removed:
                 removed += sketch
             else:

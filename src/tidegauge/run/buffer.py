@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,12 @@ from tidegauge.contracts import Clock
 from tidegauge.errors import DataError, StoreError, UsageError
 from tidegauge.gate import admit
 from tidegauge.records import Batch
+from tidegauge.run.patience import patiently
 
 BATCH_ROWS = 1024
 """Rows that wake the thread before its time."""
 SECONDS = 1.0
 """How long a row waits at most before it is landed."""
-LONGEST_PAUSE = 30.0
 UNREADABLE = (DataError, TypeError, ValueError)
 
 
@@ -108,7 +109,8 @@ class Buffer:
                 while self._pending is not None or self._rows or self._overflow:
                     if self._pending is None:
                         self._pending = f"rows:{uuid.uuid4().hex}", self._batch()
-                    self._land_again(*self._pending)
+                    name, batch = self._pending
+                    patiently(partial(self._land, name, batch), self._closed)
                     self._pending = None
             except StoreError as error:
                 self._fault = error
@@ -120,16 +122,6 @@ class Buffer:
         with self._counting:
             overflow, self._overflow = self._overflow, 0
         return _batch(rows, overflow)
-
-    def _land_again(self, name: str, batch: Batch) -> None:
-        pause = 0.1
-        while True:
-            try:
-                return self._land(name, batch)
-            except StoreError as error:
-                if not error.transient or self._closed.wait(pause):
-                    raise
-                pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _batch(rows: list[Row], overflow: int) -> Batch:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from tidegauge.contracts import Desk, Store
-from tidegauge.errors import UsageError
 from tidegauge.records import Event, FollowedCluster
 from tidegauge.reference import Reference
+from tidegauge.run.lead import leading
 from tidegauge.sketch.codec import kind_of
 from tidegauge.sketch.sketch import Sketch
 
@@ -26,9 +26,7 @@ def forget(store: Store, stream: str, ids: Collection[str], *, at: float) -> int
     at : float
         Epoch seconds by the clock. That something was forgotten is recorded, and what is not.
     """
-    with store.leading(stream) as desk:
-        if desk is None:
-            raise UsageError(f"stream {stream}", got="another process at it", want="it free", hint="Try again")
+    with leading(store, stream) as desk:
         held = _from_bytes(desk, ids) + _from_clusters(desk, store.clusters(stream), ids)
         if held:
             desk.note(Event(stream, "forgotten", at, f"Rows were forgotten in {held:,} places."))

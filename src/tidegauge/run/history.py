@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from tidegauge.contracts import Store
 from tidegauge.monitor import Monitor
@@ -54,4 +53,4 @@ def sliding(
         sketch = span(store, monitor, start, start + length, segment)
         if sketch.seen or sketch.rejected:
             key = PaneKey(monitor.spec.name, monitor.reference.hash, length, start, segment)
-            yield replace(monitor.judge(key, sketch), key=key)
+            yield monitor.judge(key, sketch)

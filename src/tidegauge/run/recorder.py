@@ -12,7 +12,7 @@ from tidegauge.contracts import Clock, Store
 from tidegauge.errors import StoreError, UsageError
 from tidegauge.gate import admit
 from tidegauge.monitor import Canaries, Monitor
-from tidegauge.records import Batch, Columns, Landed, Landing, Position, StreamState, Window
+from tidegauge.records import Batch, Landed, Landing, Position, StreamState, Window
 from tidegauge.run.baseline import check_model, check_pane, in_force, rebaseline
 from tidegauge.run.buffer import Buffer, Row
 from tidegauge.run.settle import MOST_PARTS, settle
@@ -239,6 +239,4 @@ def _canaries_of(spec: StreamSpec) -> Canaries | None:
 
     if spec.kind == "snapshot" and not (spec.columns.id or spec.columns.text):
         raise UsageError(f"stream {spec.name}", got="canaries, and no id or text column", want="one of the two")
-    named = spec.columns.columns
-    columns = Columns(named.vector, named.id, named.text, scale=named.scale)
-    return Canaries.of(read_all(spec.canary.file, columns), spec.canary.tolerance)
+    return Canaries.of(read_all(spec.canary.file, spec.columns.of_canaries), spec.canary.tolerance)

@@ -57,25 +57,25 @@ def close(desk: Desk, monitor: Monitor, *, at: float, whole: bool = False) -> tu
     if whole:
         until = max([part.part.key.end for part in open_parts], default=until)
     if until is None or (state.settled is not None and until <= state.settled):
-        _compact(desk, monitor)
+        _compact(desk, monitor, open_parts)
         return ()
     due = [part for part in open_parts if part.part.key.end <= until]
     windows = list(_close_panes(desk, monitor, due))
     desk.drop([part.id for part in due])
+    _compact(desk, monitor, [part for part in open_parts if part.part.key.end > until])
     child = monitor.spec.pane.length
     for length in monitor.spec.windows:
         windows += _close_windows(desk, monitor, child, length, until)
         child = length
     _expire(desk, monitor, until)
     desk.update(replace(desk.state, settled=until, version=desk.state.version + 1))
-    _compact(desk, monitor)
     return tuple(windows)
 
 
 def _judge_present(desk: Desk, monitor: Monitor, at: float) -> tuple[Window, ...]:
     """Judge what a snapshot holds now."""
-    _compact(desk, monitor)
-    parts = [part for _, part in _present(desk)]
+    _compact(desk, monitor, desk.parts())
+    parts = [stored.part for stored in desk.parts() if stored.part.key.start == desk.state.generation]
     if not parts:
         return ()
     key = PaneKey(monitor.spec.name, monitor.reference.hash, 0, int(at), ALL)
@@ -86,11 +86,6 @@ def _judge_present(desk: Desk, monitor: Monitor, at: float) -> tuple[Window, ...
     for window in windows:
         desk.keep(window, None)
     return tuple(windows)
-
-
-def _present(desk: Desk) -> list[tuple[int, Part]]:
-    generation = desk.state.generation
-    return [(stored.id, stored.part) for stored in desk.parts() if stored.part.key.start == generation]
 
 
 def _close_panes(desk: Desk, monitor: Monitor, due: Sequence[StoredPart]) -> Iterator[Window]:
@@ -122,7 +117,7 @@ def _keep(
     groups, total = _by_segment(parts), monitor.empty()
     segmented = groups[0][0] != ALL
     for segment, some in groups:
-        sketch = _sum(desk, monitor, key, some)
+        sketch = _sum(desk, monitor, some)
         total += sketch
         if segmented:
             window = monitor.judge(replace(key, segment=segment), sketch)
@@ -134,16 +129,15 @@ def _keep(
     yield window
 
 
-def _sum(desk: Desk, monitor: Monitor, key: PaneKey, parts: Sequence[Part]) -> Sketch:
+def _sum(desk: Desk, monitor: Monitor, parts: Sequence[Part]) -> Sketch:
     """The sum of parts; bytes that cannot be read are named, their rows counted as lost, and the others used."""
-    total = monitor.empty()
-    for part in parts:
-        try:
-            total += Sketch.from_bytes(part.data, f"a part of {key.stream}")
-        except ArtefactError as error:
-            lost = f"{part.rows:,} rows of {_named(key, monitor)} were lost: their bytes are damaged ({error})."
-            desk.note(Event(key.stream, "corrupt", float(key.start), lost, float(key.end)))
-    return total
+
+    def damaged(part: Part, error: ArtefactError) -> None:
+        key = part.key
+        lost = f"{part.rows:,} rows of {_named(key, monitor)} were lost: their bytes are damaged ({error})."
+        desk.note(Event(key.stream, "corrupt", float(key.start), lost, float(key.end)))
+
+    return monitor.sum(parts, damaged)
 
 
 def _follow(desk: Desk, monitor: Monitor, key: PaneKey, sketch: Sketch, *, finest: bool) -> None:
@@ -157,15 +151,15 @@ def _follow(desk: Desk, monitor: Monitor, key: PaneKey, sketch: Sketch, *, fines
         desk.note(event)
 
 
-def _compact(desk: Desk, monitor: Monitor) -> None:
+def _compact(desk: Desk, monitor: Monitor, parts: Iterable[StoredPart]) -> None:
     """Add up the parts of open panes that became many."""
     groups: defaultdict[tuple[PaneKey, bool], list[StoredPart]] = defaultdict(list)
-    for stored in desk.parts():
+    for stored in parts:
         groups[stored.part.key, stored.part.removed].append(stored)
     for (key, removed), many in groups.items():
         if len(many) < MOST_PARTS:
             continue
-        total = _sum(desk, monitor, key, [stored.part for stored in many])
+        total = _sum(desk, monitor, [replace(stored.part, removed=False) for stored in many])
         desk.drop([stored.id for stored in many])
         desk.put(Part(key, total.seen, total.to_bytes(), removed))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 
-from tidegauge.contracts import Desk
 from tidegauge.errors import UsageError
 from tidegauge.records import Batch, Event, Position, Window
+from tidegauge.run.lead import leading
 from tidegauge.run.recorder import Recorder
 
 REPLACING = "replacing"
@@ -36,14 +35,14 @@ def replace_whole(recorder: Recorder, batches: Iterable[Batch], *, name: str) ->
     if spec.kind != "snapshot":
         raise UsageError(f"stream {spec.name}", got="a stream, which only grows", want="a snapshot")
     coming = store.state(spec.name).generation + 1
-    with _leading(recorder) as desk:
+    with leading(store, spec.name) as desk:
         desk.drop([stored.id for stored in desk.parts() if stored.part.key.start >= coming])
     rows, attempt = 0, uuid.uuid4().hex
     for place, batch in enumerate(batches):
         rows += batch.rows + sum(batch.rejected.values())
         position = Position(REPLACING, rows, name)
         recorder.observe(batch, name=f"{name}:{attempt}:{place}", position=position, generation=coming)
-    with _leading(recorder) as desk:
+    with leading(store, spec.name) as desk:
         desk.drop([stored.id for stored in desk.parts() if stored.part.key.start < coming])
         desk.update(replace(desk.state, generation=coming, version=desk.state.version + 1))
         desk.note(Event(spec.name, "replaced", recorder.now(), f"The content was replaced by {name}: {rows:,} rows."))
@@ -57,12 +56,3 @@ def replaced_by(recorder: Recorder) -> str | None:
     interrupted = any(stored.part.key.start > present for stored in store.parts(stream))
     kept = {position.source: position.mark for position in store.positions(stream)}
     return None if interrupted else kept.get(REPLACING)
-
-
-@contextmanager
-def _leading(recorder: Recorder) -> Generator[Desk]:
-    with recorder.store.leading(recorder.spec.name) as desk:
-        if desk is None:
-            what = f"stream {recorder.spec.name}"
-            raise UsageError(what, got="another process at it", want="it free", hint="Try again")
-        yield desk

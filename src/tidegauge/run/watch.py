@@ -5,19 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from tidegauge.contracts import Feed, Store
 from tidegauge.errors import StoreError
 from tidegauge.records import Event, Window
+from tidegauge.run.patience import patiently
 from tidegauge.run.recorder import Recorder
 from tidegauge.run.snapshot import replace_whole, replaced_by
 from tidegauge.spec import StreamSpec
 from tidegauge.window.moment import moment
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 60.0
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +134,3 @@ def note(store: Store, events: list[Event], stop: threading.Event, tell: Tell) -
 
     patiently(keep, stop)
     tell(Progress(events[0].stream, events=tuple(events)))
-
-
-def patiently(act: Callable[[], T], stop: threading.Event, waiting: Callable[[str], None] = lambda _: None) -> T:
-    """Do what needs the store, again where it may help, longer and longer apart, until told to stop.
-
-    ``waiting`` hears why at the first pause, and at every pause once they are a minute long.
-    """
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            return act()
-        except StoreError as error:
-            if not error.transient:
-                raise
-            if pause in (FIRST_PAUSE, LONGEST_PAUSE):
-                waiting(str(error))
-            if stop.wait(pause):
-                raise
-            pause = min(2 * pause, LONGEST_PAUSE)

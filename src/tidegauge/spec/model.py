@@ -9,6 +9,7 @@ import glob
 import os.path
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -150,6 +151,11 @@ class ColumnNames(_Table):
         scale = Columns().scale if self.scale is None else self.scale
         names = {name: getattr(self, name) for name in ("vector", "id", "text", "time", "session", "segment")}
         return Columns(**names, outcomes=self.outcomes, scale=scale)
+
+    @property
+    def of_canaries(self) -> Columns:
+        """The same for a file of canaries, which has vectors and what they are known again by."""
+        return replace(self.columns, time=None, session=None, segment=None, outcomes=())
 
 
 class Samples(_Table):

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tidegauge.records import (
+    Alarm,
+    Annotation,
     Baseline,
     Batch,
+    Calibrated,
     Event,
     FollowedCluster,
     Landed,
     Landing,
+    Message,
     Part,
     Position,
     StoredPart,
     StreamKind,
     StreamState,
+    Tally,
     Window,
 )
 
@@ -150,6 +155,62 @@ class Store(Protocol):
         """Return the clusters that were followed, oldest first."""
         ...
 
+    def tallies(
+        self,
+        stream: str,
+        *,
+        reference: str,
+        length: int,
+        segment: str,
+        since: int | None = None,
+        until: int | None = None,
+        newest: int | None = None,
+    ) -> tuple[Tally, ...]:
+        """Return tallies of panes by start: those that begin at ``since`` or later and end at ``until`` or earlier."""
+        ...
+
+    def calibrated(self, stream: str, *, reference: str) -> tuple[Calibrated, ...]:
+        """Return how each segment of a stream varies by itself, the newest of each, by segment."""
+        ...
+
+    def alarms(
+        self, stream: str | None = None, *, lasting: bool = False, since: int | None = None, newest: int | None = None
+    ) -> tuple[Alarm, ...]:
+        """Return alarms by opening, of one stream or all: those that last, or that spoke at ``since`` or later."""
+        ...
+
+    def annotate(self, annotation: Annotation) -> Annotation:
+        """Keep an annotation, new or in place of the one of its ``id``; return it with its id."""
+        ...
+
+    def unannotate(self, annotation: int) -> None:
+        """Delete an annotation; ``UsageError`` where there is none of this id."""
+        ...
+
+    def annotations(
+        self, stream: str | None = None, *, since: int | None = None, until: int | None = None
+    ) -> tuple[Annotation, ...]:
+        """Return annotations by time, those for all streams among them; all where no stream is given."""
+        ...
+
+    def claim(self, now: float, lease: float, most: int) -> tuple[Message, ...]:
+        """Return messages that are due, oldest first, and put them off by ``lease`` seconds, so that no other sender
+        takes them meanwhile.
+        """
+        ...
+
+    def sent(self, message: int, *, at: float) -> None:
+        """Keep that a message arrived."""
+        ...
+
+    def failed(self, message: int, *, due: float, fault: str) -> None:
+        """Keep that a try failed, and when to try next."""
+        ...
+
+    def messages(self, *, waiting: bool = False, newest: int | None = None) -> tuple[Message, ...]:
+        """Return messages, oldest first; those that have not arrived yet, or all that are kept."""
+        ...
+
     def scrub(self) -> None:
         """Leave no deleted byte behind, in the file or its log; a server's own clearing is left to the server."""
         ...
@@ -217,6 +278,54 @@ class Desk(Protocol):
 
     def clusters(self) -> tuple[FollowedCluster, ...]:
         """Return the clusters followed under the reference in force."""
+        ...
+
+    def tally(self, tallies: Sequence[Tally]) -> None:
+        """Keep tallies, in place of those of the same keys."""
+        ...
+
+    def tallies(
+        self,
+        *,
+        length: int,
+        segment: str,
+        since: int | None = None,
+        until: int | None = None,
+        newest: int | None = None,
+    ) -> tuple[Tally, ...]:
+        """Return tallies under the reference in force, by start."""
+        ...
+
+    def expire_tallies(self, length: int, before: int) -> int:
+        """Delete tallies of this length that ended at or before a moment; return how many."""
+        ...
+
+    def calibrate(self, calibrated: Calibrated) -> None:
+        """Keep how a segment varies, in place of what was kept of it under this reference."""
+        ...
+
+    def calibrated(self) -> tuple[Calibrated, ...]:
+        """Return how each segment varies under the reference in force."""
+        ...
+
+    def alarms(self, *, lasting: bool = False) -> tuple[Alarm, ...]:
+        """Return the stream's alarms, by opening."""
+        ...
+
+    def raise_alarm(self, alarm: Alarm) -> None:
+        """Keep an alarm, in place of the one of its id."""
+        ...
+
+    def annotations(self) -> tuple[Annotation, ...]:
+        """Return the annotations of the stream, and those for all streams, by time."""
+        ...
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Put messages into the outbox; one whose endpoint and key are there is not put twice."""
+        ...
+
+    def expire_messages(self, before: float) -> int:
+        """Delete messages that arrived before a moment by the clock; return how many."""
         ...
 
     def rebase(self, baseline: Baseline, data: bytes) -> None:

@@ -1,5 +1,18 @@
 """The frozen values that cross floors. They hold data and no behaviour beyond trivial derived values."""
 
+from tidegauge.records.alarms import (
+    LEFT_OUT,
+    Alarm,
+    AlarmKind,
+    AlarmState,
+    Annotation,
+    AnnotationKind,
+    Calibrated,
+    Change,
+    Message,
+    Severity,
+    Tally,
+)
 from tidegauge.records.batch import Batch, Columns, Stored, StrArray
 from tidegauge.records.comparison import (
     Comparison,
@@ -44,10 +57,18 @@ from tidegauge.records.samples import SampleSizes
 
 __all__ = [
     "ALL",
+    "LEFT_OUT",
     "NONE",
     "OTHER",
+    "Alarm",
+    "AlarmKind",
+    "AlarmState",
+    "Annotation",
+    "AnnotationKind",
     "Baseline",
     "Batch",
+    "Calibrated",
+    "Change",
     "ClusterShare",
     "Columns",
     "Comparison",
@@ -59,6 +80,7 @@ __all__ = [
     "Landed",
     "Landing",
     "MeanShift",
+    "Message",
     "NewCluster",
     "Novelty",
     "OutcomeChange",
@@ -72,6 +94,7 @@ __all__ = [
     "SampleSizes",
     "Score",
     "Scores",
+    "Severity",
     "Side",
     "SpreadChange",
     "Stored",
@@ -79,6 +102,7 @@ __all__ = [
     "StrArray",
     "StreamKind",
     "StreamState",
+    "Tally",
     "Verdict",
     "View",
     "Window",

@@ -27,9 +27,10 @@ test-long: ## run the tests that take minutes
 	@$(DEV)
 	@$(PY) -m pytest -m long $(ARGS) || [ $$? = 5 ]
 
-test-services: ## run the tests that need a real program: the report in Chromium
+test-services: ## run the tests that need a real program: Chromium, PostgreSQL, Alertmanager
 	@$(DEV)
-	@CHROMIUM="$$(./scripts/chromium)" && export CHROMIUM && $(PY) -m pytest -m service tests/services $(ARGS)
+	@CHROMIUM="$$(./scripts/chromium)" && ALERTMANAGER="$$(./scripts/alertmanager)" && export CHROMIUM ALERTMANAGER \
+		&& $(PY) -m pytest -m service tests/services $(ARGS)
 
 check: ## style, lint, types, floors
 	@$(DEV)

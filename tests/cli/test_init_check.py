@@ -19,7 +19,7 @@ from pyarrow import feather
 from tests.cli.conftest import Tidegauge
 from tidegauge.cli.guess import guess
 from tidegauge.cli.init import template
-from tidegauge.spec import StreamSpec, load_spec
+from tidegauge.spec import Alarms, Endpoint, StreamSpec, load_spec
 from tidegauge.spec.schema import json_schema
 
 
@@ -130,20 +130,27 @@ def test_init_does_not_put_a_second_file_beside_the_first(tidegauge: Tidegauge, 
 def test_defaults_in_comments_are_the_defaults(tmp_path: Path) -> None:
     lines = template("queries", {}).splitlines()
     # Examples that stand for no default, and what only a database has.
-    examples = "vector id text time session segment outcomes scale source table key reference model_id truncate silence"
+    examples = (
+        "vector id text time session segment outcomes scale source table key reference model_id truncate silence "
+        "runbook report secret kinds"
+    )
     setting = re.compile(r"# (\w+) = .*|# (\[.*\])")
     shown = [match for line in lines if (match := setting.fullmatch(line))]
     defaults = [line for line in lines if not (match := setting.fullmatch(line)) or match[1] not in examples.split()]
+    defaults.remove("# min_effect = 2.0")  # of alarms; the stream's own has a default
     file = tmp_path / "tidegauge.toml"
     file.write_text("\n".join(line[2:] if setting.fullmatch(line) else line for line in defaults))
     spec = load_spec(file, {})
     assert spec.poll == 10
+    pager = spec.alarms.endpoints["pager"]
+    assert pager == Endpoint(url=pager.url)
+    assert spec.alarms.model_copy(update={"endpoints": {}}) == Alarms()
     stream = spec.streams["queries"]
     assert stream.canary is not None
     assert stream.model_copy(update={"canary": None}) == StreamSpec(name="queries")
     properties = json_schema()["$defs"]
-    settings = sum(len(table["properties"]) for table in properties.values()) - 4 + 1
-    assert len(shown) == settings + 1
+    settings = sum(len(table["properties"]) for table in properties.values()) - 6 + 1
+    assert len(shown) == settings + 2
     file.write_text("\n".join(line[2:] if setting.fullmatch(line) else line for line in lines))
     jsonschema.validate(tomllib.loads(file.read_text()), json_schema())
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.run.conftest import ROWS
 from tidegauge.errors import UsageError
 from tidegauge.gate import admit
+from tidegauge.records import Alarm, Example, Message
 from tidegauge.run.forget import forget
 from tidegauge.run.history import span
+from tidegauge.run.lead import leading
 from tidegauge.run.snapshot import replace_whole, replaced_by
 
 DOCUMENTS = {"name": "documents", "kind": "snapshot", "pane": None, "lateness": None}
@@ -102,6 +106,28 @@ def test_a_row_that_is_forgotten_is_nowhere_in_the_store(documents, place):
     spelled = "the-secret-id".encode("utf-32-le"), b"the-secret-id", "the secret text".encode("utf-32-le")
     for file in place.folder.glob("gauge.db*"):
         assert not any(each in file.read_bytes() for each in spelled)
+
+
+def test_a_row_that_is_forgotten_is_no_example_of_an_alarm(documents, place):
+    shown = Example("the-secret-id", "the secret text"), Example("d7", "text 7")
+    opened = Alarm("a1", "documents", "", "", "drift", "open", "warning", 10, 0, 10, 5.0, "Drift", examples=shown)
+    quiet = replace(opened, id="a2", examples=shown[1:])
+    arrived = Message("pager", "told", "the secret text", 5.0, "a1", "opened", delivered=6.0)
+    waiting = Message("pager", "waits", "{}", 5.0, "a1", "updated")
+    with documents() as recorder:
+        with leading(recorder.store, "documents") as desk:
+            desk.raise_alarm(opened)
+            desk.raise_alarm(quiet)
+            desk.send([arrived, waiting])
+        assert forget(recorder.store, "documents", {"nobody"}, at=6.0) == 0
+        assert recorder.store.alarms() == (opened, quiet)
+        assert len(recorder.store.messages()) == 2
+        assert forget(recorder.store, "documents", {"the-secret-id"}, at=7.0) == 1
+        assert recorder.store.alarms() == (replace(opened, examples=shown[1:]), quiet)
+        assert [each.key for each in recorder.store.messages()] == ["waits"]
+        assert forget(recorder.store, "documents", {"the-secret-id"}, at=8.0) == 0
+    for file in place.folder.glob("gauge.db*"):
+        assert not any(each in file.read_bytes() for each in (b"the-secret-id", b"the secret text"))
 
 
 def test_with_samples_off_the_whole_store_holds_no_vector_id_or_text(place):

@@ -21,14 +21,27 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tests.store.model import dump
-from tests.store.sequences import CLOCK, cluster, landing, live
+from tests.store.sequences import (
+    CLOCK,
+    HARD,
+    alarm,
+    annotation,
+    calibrated,
+    cluster,
+    deliver,
+    landing,
+    live,
+    race,
+    tally,
+)
 from tests.store.test_store import plain
 from tidegauge.errors import ArtefactError, DataError, StoreError
-from tidegauge.records import Baseline, PaneKey, Window
+from tidegauge.records import Baseline, Message, PaneKey, Window
 from tidegauge.store import SqlStore, copy_store, open_store
 from tidegauge.store.address import parse
 from tidegauge.store.database import connect, migrate
-from tidegauge.store.schema import VERSION_TABLE, metadata
+from tidegauge.store.outbox import claim_messages
+from tidegauge.store.schema import REVISIONS, VERSION_TABLE, metadata
 
 pytestmark = pytest.mark.service
 
@@ -96,9 +109,10 @@ def test_the_revisions_make_the_tables_that_the_code_knows(opened: Open) -> None
         assert all(name.startswith("tidegauge_") for name in sa.inspect(connection).get_table_names())
 
 
-def test_an_older_store_comes_along_and_a_newer_one_is_refused(opened: Open, address: str) -> None:
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_an_older_store_comes_along_and_a_newer_one_is_refused(opened: Open, address: str, revision: str) -> None:
     database = connect(parse(address))
-    migrate(database, "0001")
+    migrate(database, revision)
     old, rng = SqlStore(database), random.Random(4)
     old.register("queries", "stream")
     for number in range(10):
@@ -111,9 +125,11 @@ def test_an_older_store_comes_along_and_a_newer_one_is_refused(opened: Open, add
     with store.leading("queries") as desk:
         assert desk is not None
         desk.follow(cluster(rng, desk.state))
+        desk.tally([tally(rng, desk.state)])
+        desk.raise_alarm(alarm(rng, "queries", 1))
     with store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE tidegauge_version SET version_num = '0009'")
-    with pytest.raises(ArtefactError, match="got schema 0009, want schema 0002 or older"):
+    with pytest.raises(ArtefactError, match="got schema 0009, want schema 0003 or older"):
         opened()
 
 
@@ -234,6 +250,35 @@ def test_a_landing_waits_for_the_leader_and_is_stale_then(opened: Open) -> None:
     assert said == ["stale"]
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_random_sending_agrees_with_a_list(opened: Open, seed: int) -> None:
+    assert deliver(opened(), seed, 120) > 0
+
+
+def test_several_senders_bring_each_message_once_and_in_order(opened: Open) -> None:
+    race(opened)
+
+
+def test_a_claim_passes_over_what_another_claims_and_waits_for_no_leader(opened: Open) -> None:
+    store, other = opened(), opened(patience=0.2)
+    store.register("queries", "stream")
+    with store.leading("queries") as desk:
+        assert desk is not None
+        told = ("a1 opened", "a2 opened", "a1 resolved", "a2 resolved", "a3 opened")
+        desk.send([Message("pager", key, HARD, 0.0, key[:2], "opened") for key in told])
+    with store.database.writing() as connection, store.leading("queries") as desk:
+        assert [each.key for each in claim_messages(connection, 1.0, 60.0, 1)] == ["a1 opened"]
+        # Neither the row that is held, nor the one that must come after it.
+        assert [each.key for each in other.claim(1.0, 60.0, 2)] == ["a2 opened", "a3 opened"]
+        assert other.claim(1.0, 60.0, 2) == ()
+        assert desk is not None
+        other.annotate(annotation(random.Random(0), "queries"))
+    first = store.messages()[0]
+    assert (first.due, first.body) == (60.0, HARD)
+    store.sent(first.id, at=2.0)
+    assert [each.key for each in other.claim(2.0, 60.0, 9)] == ["a1 resolved"]
+
+
 def hang_up(server: str, name: str) -> None:
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
@@ -318,9 +363,18 @@ def test_names_of_two_hundred_wide_letters_fit_the_servers_indexes(opened: Open)
         born = replace(cluster(rng, desk.state), name=name)
         desk.follow(born)
         desk.keep(Window(PaneKey(name, name, 10, 0, name), 1, "no drift"), b"data")
+        desk.tally([replace(tally(rng, desk.state), key=PaneKey(name, name, 10, 0, name))])
+        desk.calibrate(replace(calibrated(rng, desk.state), segment=name))
+        desk.raise_alarm(replace(alarm(rng, name, 1), id=name))
+        desk.send([Message(name, "k" * 9000, "{}", 0.0, name, "opened")])
+    store.annotate(replace(annotation(rng, name), alarm=name))
     assert store.state(name).segments == (name,)
     assert len(store.windows(name, segment=name)) == 1
     assert len(store.clusters(name)) == 1
+    assert len(store.tallies(name, reference=name, length=10, segment=name)) == 1
+    assert len(store.calibrated(name, reference=name)) == 1
+    assert [each.id for each in store.alarms(name)] == [each.alarm for each in store.annotations(name)] == [name]
+    assert [each.endpoint for each in store.claim(1.0, 60.0, 1)] == [name]
 
 
 def test_size_and_scrub(opened: Open) -> None:

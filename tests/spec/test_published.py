@@ -42,6 +42,8 @@ def written(value: Any) -> str:
 def allowed(about: dict[str, Any]) -> str:
     options = [each for each in about.get("anyOf", [about]) if each.get("type") != "null"]
     patterns = " ".join(each.get("pattern", "") for each in options)
+    if "panes" in patterns:
+        return "false alarms in a time, or in panes"
     if "smhdwy" in patterns:
         return "a span of time, or rows" if "rows" in patterns else "a span of time"
     [only] = options
@@ -55,6 +57,8 @@ def allowed(about: dict[str, Any]) -> str:
         return "a table"
     if only["type"] == "array":
         items = only["items"]
+        if "enum" in items:
+            return f"a list of {', '.join(f'`{each}`' for each in items['enum'])}"
         return "a list of names" if items.get("type") == "string" else "a list of spans of time, or of rows"
     return {"boolean": "true or false", "string": "a path" if only.get("format") == "path" else "text"}[only["type"]]
 
@@ -71,7 +75,7 @@ def test_schema_is_published_and_shipped() -> None:
 
 
 def test_every_setting_is_described() -> None:
-    inner = {"store", "columns", "samples", "quality", "canary"}
+    inner = {"store", "alarms", "columns", "samples", "quality", "canary", "alarm"}
     bare = {
         name for table in TABLES.values() for name, each in table["properties"].items() if "description" not in each
     }
@@ -96,6 +100,12 @@ def test_examples_of_the_manual_load(block: tuple[str, str], tmp_path: Path) -> 
         {"streams": {"a b": {}}},
         {"streams": {"a": {"columns": {"outcomes": [""]}}}},
         {"pol": "10s"},
+        {"alarms": {"budget": "1 in 90 rows"}},
+        {"alarms": {"endpoints": {"pager": {}}}},
+        {"alarms": {"endpoints": {"pager": {"url": "ftp://host/"}}}},
+        {"alarms": {"endpoints": {"pager": {"url": "https://host/", "secret": "hunter2"}}}},
+        {"alarms": {"endpoints": {"a b": {"url": "https://host/"}}}},
+        {"streams": {"a": {"alarm": {"calm": 0}}}},
     ],
     ids=str,
 )

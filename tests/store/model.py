@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from tidegauge.errors import UsageError
-from tidegauge.records import FollowedCluster, Landing, Part, StreamState
+from tidegauge.records import ALL, Alarm, Annotation, FollowedCluster, Landing, Message, Part, StreamState, Tally
 
 Tables = dict[str, Any]
+
+SEGMENTS = ("de", "fr", "窗口", "o'brien; --", "100%")
 
 
 class Model:
@@ -28,6 +30,11 @@ class Model:
         self.references: dict[str, bytes] = {}
         self.baselines: list[Any] = []
         self.clusters: dict[Any, FollowedCluster] = {}
+        self.tallies: dict[Any, Tally] = {}
+        self.calibrated: dict[Any, Any] = {}
+        self.alarms: dict[str, Alarm] = {}
+        self.annotations: dict[int, Annotation] = {}
+        self.outbox = Outbox()
 
     def land(self, landing: Landing) -> str:
         state = self.state
@@ -89,6 +96,13 @@ class Model:
             "windows": {key: (window, data) for key, (window, data) in self.windows.items()},
             "events": tuple(sorted(self.events, key=lambda event: event.at)),
             "clusters": {key: plain(cluster) for key, cluster in self.clusters.items()},
+            "tallies": {key: plain_tally(tally) for key, tally in self.tallies.items()},
+            "calibrated": dict(self.calibrated),
+            "alarms": tuple(sorted(self.alarms.values(), key=lambda each: (each.opened, each.at, each.id))),
+            "annotations": tuple(
+                replace(self.annotations[number], id=0)
+                for number in sorted(self.annotations, key=lambda n: (self.annotations[n].since, n))
+            ),
         }
 
 
@@ -160,6 +174,46 @@ class ModelDesk:
         found = [c for (reference, _), c in self.model.clusters.items() if reference == self.state.reference]
         return [plain(cluster) for cluster in sorted(found, key=lambda cluster: (cluster.born, cluster.name))]
 
+    def tally(self, tallies: list[Tally]) -> None:
+        for tally in tallies:
+            self.model.tallies[tally.key] = tally
+
+    def tallies(self, *, length: int, segment: str, since: Any, until: Any, newest: Any) -> list[Any]:
+        found = []
+        for key in sorted(self.model.tallies, key=lambda key: key.start):
+            if (key.reference, key.length, key.segment) != (self.state.reference, length, segment):
+                continue
+            if (since is None or key.start >= since) and (until is None or key.start + length <= until):
+                found.append(plain_tally(self.model.tallies[key]))
+        return found if newest is None else found[max(len(found) - newest, 0) :]
+
+    def expire_tallies(self, length: int, before: int) -> int:
+        old = [key for key in self.model.tallies if key.length == length and key.start + length <= before]
+        for key in old:
+            del self.model.tallies[key]
+        return len(old)
+
+    def calibrate(self, calibrated: Any) -> None:
+        self.model.calibrated[calibrated.reference, calibrated.segment] = calibrated
+
+    def calibrated(self) -> tuple[Any, ...]:
+        return tuple(
+            self.model.calibrated[key] for key in sorted(self.model.calibrated) if key[0] == self.state.reference
+        )
+
+    def raise_alarm(self, alarm: Alarm) -> None:
+        self.model.alarms[alarm.id] = alarm
+
+    def alarms(self, *, lasting: bool = False) -> tuple[Alarm, ...]:
+        found = [each for each in self.model.alarms.values() if not lasting or each.lasts]
+        return tuple(sorted(found, key=lambda each: (each.opened, each.at, each.id)))
+
+    def send(self, messages: list[Message]) -> None:
+        self.model.outbox.send(messages)
+
+    def expire_messages(self, before: float) -> int:
+        return self.model.outbox.expire(before)
+
     def rebase(self, baseline: Any, data: bytes) -> None:
         self.model.references.setdefault(baseline.reference, data)
         self.model.baselines.append(baseline)
@@ -170,6 +224,39 @@ class ModelDesk:
         for key, (window, data) in self.model.windows.items():
             self.model.windows[key] = (window, None if data is None else change(data))
         self.model.references = {key: change(data) for key, data in self.model.references.items()}
+
+
+class Outbox:
+    """Messages in a list that is read from its beginning."""
+
+    def __init__(self) -> None:
+        self.kept: list[Message] = []
+
+    def send(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if all((message.endpoint, message.key) != (each.endpoint, each.key) for each in self.kept):
+                self.kept.append(message)
+
+    def claim(self, now: float, lease: float, most: int) -> list[Message]:
+        claimed, blocked = list[Message](), set[tuple[str, str]]()
+        for place, each in enumerate(self.kept):
+            if each.delivered is not None:
+                continue
+            if each.due <= now and (each.endpoint, each.alarm) not in blocked and len(claimed) < most:
+                self.kept[place] = replace(each, due=now + lease)
+                claimed.append(self.kept[place])
+            blocked.add((each.endpoint, each.alarm))
+        return claimed
+
+    def tried(self, message: int, **after: Any) -> None:
+        for place, each in enumerate(self.kept):
+            if each.id == message and each.delivered is None:
+                self.kept[place] = replace(each, tries=each.tries + 1, **after)
+
+    def expire(self, before: float) -> int:
+        kept = [each for each in self.kept if each.delivered is None or each.delivered >= before]
+        gone, self.kept = len(self.kept) - len(kept), kept
+        return gone
 
 
 def plain(cluster: FollowedCluster) -> tuple[Any, ...]:
@@ -189,8 +276,13 @@ def plain(cluster: FollowedCluster) -> tuple[Any, ...]:
     )
 
 
+def plain_tally(tally: Tally) -> tuple[Any, ...]:
+    """A tally as a value that compares."""
+    return (tally.key, tally.rows, tally.moment, tally.values.dtype.str, tally.values.tobytes())
+
+
 def dump(store: Any, stream: str) -> Tables:
-    """What a store says of a stream, through every method that reads."""
+    """What a store says of a stream, through every method that reads, but for messages, which no copy takes along."""
     baselines = store.baselines(stream)
     windows = store.windows(stream)
     kinds = {(window.key.reference, window.key.length) for window in windows}
@@ -199,6 +291,14 @@ def dump(store: Any, stream: str) -> Tables:
         for reference, length in kinds
         for part in store.sketches(stream, reference=reference, length=length)
     }
+    known = ("", *dict.fromkeys(baseline.reference for baseline in baselines))
+    tallies = [
+        tally
+        for reference in known
+        for segment in (*SEGMENTS, ALL)
+        for tally in store.tallies(stream, reference=reference, length=10, segment=segment)
+    ]
+    calibrated = [each for reference in known for each in store.calibrated(stream, reference=reference)]
     return {
         "state": store.state(stream),
         "baselines": baselines,
@@ -208,4 +308,8 @@ def dump(store: Any, stream: str) -> Tables:
         "windows": {window.key: (window, bytes_of.get(window.key)) for window in windows},
         "events": store.events(stream),
         "clusters": {(c.reference, c.name): plain(c) for c in store.clusters(stream)},
+        "tallies": {tally.key: plain_tally(tally) for tally in tallies},
+        "calibrated": {(each.reference, each.segment): each for each in calibrated},
+        "alarms": store.alarms(stream),
+        "annotations": tuple(replace(each, id=0) for each in store.annotations(stream) if each.stream == stream),
     }

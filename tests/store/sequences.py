@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from hashlib import sha256
+from typing import Any, get_args
 
 import numpy as np
 
-from tests.store.model import Model, dump, plain
+from tests.store.model import SEGMENTS, Model, Outbox, dump, plain, plain_tally
 from tidegauge.records import (
     ALL,
+    Alarm,
+    AlarmKind,
+    AlarmState,
+    Annotation,
+    AnnotationKind,
     Baseline,
+    Calibrated,
+    Change,
     ClusterShare,
     Drift,
     Event,
     Example,
     FollowedCluster,
     Landing,
+    Message,
     PaneKey,
     Part,
     Position,
     Score,
     StreamState,
+    Tally,
     Window,
 )
 
 HARD = "naïve \x00 \ud83d \\ \" ' % 窗 \n"
 """A text that databases choke on."""
-SEGMENTS = ("de", "fr", "窗口", "o'brien; --", "100%")
 STATES = ("no drift", "drift", "insufficient data", "data quality", "model changed")
 
 
@@ -49,13 +60,14 @@ def live(store: Any, stream: str, seed: int, steps: int, every: int = 1) -> Mode
     model = Model(stream, CLOCK)
     assert store.register(stream, "stream") == model.state
     for step in range(1, steps + 1):
-        rng.choices((_land, _settle, _rebase, _merge, _expire, _note, _follow, _forget), (12, 3, 1, 2, 1, 1, 2, 1))[0](
-            rng, store, model
-        )
+        steps_of = (_land, _settle, _rebase, _merge, _expire, _note, _follow, _forget, _tally, _raise, _annotate)
+        rng.choices(steps_of, (12, 3, 1, 2, 1, 1, 2, 1, 3, 3, 2))[0](rng, store, model)
         if step % every == 0 or step == steps:
             found, wanted = dump(store, stream), model.dump()
             for name, value in wanted.items():
                 assert found[name] == value, name
+            mine = [each for each in store.messages() if each.alarm.startswith(_initial(stream))]
+            assert [replace(each, id=0) for each in mine] == model.outbox.kept
     return model
 
 
@@ -97,7 +109,7 @@ def window(rng: random.Random, state: StreamState, length: int = 10) -> Window:
     """A closed window, with every figure that JSON does not know."""
 
     def number() -> float:
-        return rng.choice((float("inf"), float("-inf"), -0.0, 5e-324, rng.gauss(0, 1), 1e300, 3.0))
+        return _number(rng)
 
     score = Score("mmd", "MMD", "all dimensions", *(number() for _ in range(6)), "sd", number(), True, HARD, "")
     key = PaneKey(state.stream, state.reference, length, rng.randrange(40) * 10, rng.choice((*SEGMENTS, ALL)))
@@ -133,6 +145,80 @@ def cluster(rng: random.Random, state: StreamState) -> FollowedCluster:
         examples=rng.choice(((), (Example("id 7", HARD), Example("id 8")))),
         shares=tuple(ClusterShare(start, 10, rng.randrange(9), 9) for start in starts),
     )
+
+
+def tally(rng: random.Random, state: StreamState, size: int = 7) -> Tally:
+    """A tally of a pane."""
+    key = PaneKey(state.stream, state.reference, 10, rng.randrange(40) * 10, rng.choice((*SEGMENTS, ALL)))
+    values = np.array([_number(rng) % 1e30 for _ in range(size)], np.float32)
+    return Tally(key, rng.randrange(1000), rng.choice((None, rng.uniform(0, 400))), values)
+
+
+def calibrated(rng: random.Random, state: StreamState) -> Calibrated:
+    """How a segment varies."""
+    data = rng.randbytes(rng.randrange(60))
+    segment = rng.choice((*SEGMENTS, ALL))
+    return Calibrated(state.stream, segment, state.reference, 10, rng.uniform(0, 400), 9, 10, rng.randrange(100), data)
+
+
+def alarm(rng: random.Random, stream: str, number: int) -> Alarm:
+    """An alarm of the id that the number stands for."""
+    opened = rng.randrange(40) * 10
+    state = rng.choice(get_args(AlarmState))
+    return Alarm(
+        id=_initial(stream) + f"{number:x}",
+        stream=stream,
+        segment=rng.choice((*SEGMENTS, ALL)),
+        reference=rng.choice(("", "ref")),
+        kind=rng.choice(get_args(AlarmKind)),
+        state=state,
+        severity=rng.choice(("warning", "critical")),
+        opened=opened,
+        onset=opened - rng.randrange(30),
+        updated=opened + rng.randrange(30),
+        at=rng.uniform(0, 400),
+        title=HARD,
+        resolved=opened + 40 if state == "resolved" else None,
+        score=rng.choice(("", "novelty")),
+        panes=rng.randrange(9),
+        value=_number(rng),
+        threshold=_number(rng),
+        drift=rng.choice((None, _number(rng))),
+        calm=rng.randrange(4),
+        reasons=rng.choice(((), ("more of it", HARD))),
+        examples=rng.choice(((), (Example("id 7", HARD), Example(HARD)))),
+        by=rng.choice(("", HARD)),
+        why=rng.choice(("", HARD)),
+        snoozed_until=rng.choice((None, rng.uniform(0, 400))),
+        report=rng.choice(("", "https://gauge.example.org/report")),
+    )
+
+
+def annotation(rng: random.Random, stream: str) -> Annotation:
+    """What a person knows of a time."""
+    since = rng.randrange(400)
+    kind = rng.choice(get_args(AnnotationKind))
+    said = rng.choice(("", HARD)), rng.choice(("", HARD))
+    return Annotation(
+        stream, kind, since, since + rng.choice((0, 30)), *said, rng.uniform(0, 400), rng.choice(("", "a1"))
+    )
+
+
+def message(rng: random.Random, alarm: str, key: str) -> Message:
+    """A message that tells of an alarm."""
+    endpoint, change = rng.choice(("pager", "窗", "it's")), rng.choice(get_args(Change))
+    body = rng.choice(('{"it": "is"}', HARD))
+    return Message(endpoint, key, body, rng.uniform(0, 400), alarm, change, rng.randrange(3), rng.choice(("", HARD)))
+
+
+def _number(rng: random.Random) -> float:
+    """Figures that JSON does not know among others."""
+    return rng.choice((float("inf"), float("-inf"), -0.0, 5e-324, rng.gauss(0, 1), 1e300, 3.0))
+
+
+def _initial(stream: str) -> str:
+    """What the ids of a stream's alarms begin with: no two streams have one in common."""
+    return sha256(stream.encode()).hexdigest()[:11]
 
 
 def _land(rng: random.Random, store: Any, model: Model) -> None:
@@ -216,6 +302,8 @@ def _expire(rng: random.Random, store: Any, model: Model) -> None:
     def work(desk: Any, wanted: Any) -> None:
         assert desk.expire(10, before) == wanted.expire(10, before)
         assert desk.expire_batches(before) == wanted.expire_batches(before)
+        assert desk.expire_tallies(10, before // 3) == wanted.expire_tallies(10, before // 3)
+        assert desk.expire_messages(before) == wanted.expire_messages(before)
 
     _both(rng, store, model, work)
 
@@ -251,3 +339,142 @@ def _forget(rng: random.Random, store: Any, model: Model) -> None:
         wanted.rewrite(change)
 
     _both(rng, store, model, work)
+
+
+def _tally(rng: random.Random, store: Any, model: Model) -> None:
+    given = [tally(rng, model.state) for _ in range(rng.randrange(12))]
+    span = {
+        "length": 10,
+        "segment": rng.choice((*SEGMENTS, ALL)),
+        "since": rng.choice((None, rng.randrange(200))),
+        "until": rng.choice((None, rng.randrange(200, 400))),
+        "newest": rng.choice((None, rng.randrange(4))),
+    }
+    known = calibrated(rng, model.state)
+
+    def work(desk: Any, wanted: Any) -> None:
+        desk.tally(given)
+        wanted.tally(given)
+        assert [plain_tally(each) for each in desk.tallies(**span)] == wanted.tallies(**span)
+        desk.calibrate(known)
+        wanted.calibrate(known)
+        assert desk.calibrated() == wanted.calibrated()
+
+    _both(rng, store, model, work)
+
+
+def _raise(rng: random.Random, store: Any, model: Model) -> None:
+    stream = model.state.stream
+    given = [alarm(rng, stream, number) for number in rng.sample(range(6), rng.randrange(3))]
+    told = [message(rng, each.id, rng.choice(("the first", HARD, f"{each.state} {each.updated}"))) for each in given]
+    if rng.random() < 0.3:
+        told = [replace(each, delivered=rng.uniform(0, 400)) for each in told]
+
+    def work(desk: Any, wanted: Any) -> None:
+        for each in given:
+            desk.raise_alarm(each)
+            wanted.raise_alarm(each)
+        for lasting in (False, True):
+            assert desk.alarms(lasting=lasting) == wanted.alarms(lasting=lasting)
+        mine = [replace(each, key=f"{each.key} of {stream}") for each in told]
+        desk.send(mine)
+        wanted.send(mine)
+
+    _both(rng, store, model, work)
+
+
+def _annotate(rng: random.Random, store: Any, model: Model) -> None:
+    given, there = annotation(rng, model.state.stream), sorted(model.annotations)
+    if there and rng.random() < 0.3:
+        given = replace(given, id=rng.choice(there))
+    kept = store.annotate(given)
+    assert kept == replace(given, id=given.id or kept.id)
+    assert kept.id > 0
+    assert (kept.id in there) == bool(given.id)
+    model.annotations[kept.id] = kept
+    if there and rng.random() < 0.2:
+        gone = rng.choice(there)
+        store.unannotate(gone)
+        del model.annotations[gone]
+
+
+def deliver(store: Any, seed: int, steps: int) -> int:
+    """Send, claim and try at random, as the list of messages does; return how many arrived."""
+    rng, now, model = random.Random(seed), 0.0, Outbox()
+    store.register("queries", "stream")
+    for step in range(steps):
+        now += rng.choice((0.0, 1.0, 5.0))
+        what = rng.choice(("send", "claim", "claim", "sent", "sent", "failed", "expire"))
+        some = rng.choice(model.kept).id if model.kept else 1
+        if what == "claim":
+            most, lease = rng.randrange(5), rng.choice((3.0, 10.0))
+            assert list(store.claim(now, lease, most)) == model.claim(now, lease, most)
+        elif what == "sent":
+            store.sent(some, at=now)
+            model.tried(some, delivered=now, fault="")
+        elif what == "failed":
+            store.failed(some, due=now + 2, fault=HARD)
+            model.tried(some, due=now + 2, fault=HARD)
+        else:
+            new = [_due(rng, now, step * 3 + n) for n in range(rng.randrange(1, 4))] if what == "send" else []
+            with store.leading("queries") as desk:
+                desk.send(new)
+                gone = desk.expire_messages(now - 20) if what == "expire" else 0
+            assert gone == (model.expire(now - 20) if what == "expire" else 0)
+            model.send(new)
+            found = zip(model.kept, store.messages(), strict=True)
+            model.kept = [replace(each, id=there.id) for each, there in found]
+        assert list(store.messages()) == model.kept
+        assert list(store.messages(waiting=True, newest=3)) == [m for m in model.kept if m.delivered is None][-3:]
+    return sum(each.delivered is not None for each in model.kept)
+
+
+def _due(rng: random.Random, now: float, number: int) -> Message:
+    key = f"key {rng.choice((number, number - 3))}"
+    return replace(message(rng, rng.choice(("a1", "a2", HARD[:5])), key), due=now + rng.choice((0, 0, 4)))
+
+
+def race(opened: Callable[[], Any], senders: int = 4, alarms: int = 6) -> None:
+    """Let several senders claim and send while the leader writes more: each message arrives once, in order."""
+    first = opened()
+    first.register("queries", "stream")
+    stages: tuple[Change, ...] = ("opened", "updated", "resolved")
+    endpoints = ("pager", "chat")
+    total = len(stages) * len(endpoints) * alarms
+    arrived: list[Message] = []
+    failed: list[BaseException] = []
+
+    def write(own: Any) -> None:
+        waiting = [(stage, number) for stage in stages for number in range(alarms)]
+        while waiting and not failed:
+            with own.leading("queries") as desk:
+                if desk is not None:
+                    stage, number = waiting.pop(0)
+                    desk.send([Message(e, f"{number} {stage}", "{}", 0.0, f"a{number}", stage) for e in endpoints])
+
+    def send(own: Any) -> None:
+        while len(arrived) < total and not failed:
+            for each in own.claim(1.0, 1000.0, 3):
+                arrived.append(each)
+                own.sent(each.id, at=1.0)
+
+    def run(work: Callable[[Any], None], own: Any) -> None:
+        try:
+            work(own)
+        except BaseException as error:
+            failed.append(error)
+
+    stores = [first if number % 2 else opened() for number in range(senders)]
+    threads = [threading.Thread(target=run, args=(send, own)) for own in stores]
+    threads.append(threading.Thread(target=run, args=(write, first)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len({each.id for each in arrived}) == len(arrived) == total
+    for endpoint in endpoints:
+        for number in range(alarms):
+            told = [each.change for each in arrived if (each.endpoint, each.alarm) == (endpoint, f"a{number}")]
+            assert told == list(stages)
+    assert first.messages(waiting=True) == ()

@@ -19,7 +19,8 @@ KILLED = """
 import os, signal, sys
 from dataclasses import replace
 from sqlalchemy import event
-from tidegauge.records import Baseline, Event, Landing, PaneKey, Part, Position, Window
+import numpy as np
+from tidegauge.records import Alarm, Event, Landing, Message, PaneKey, Part, Position, Tally, Window
 from tidegauge.store import open_store
 
 folder = sys.argv[1]
@@ -39,6 +40,9 @@ def work(path, k):
     with store.leading("queries") as desk:
         desk.drop([part.id for part in desk.parts(10)])
         desk.keep(Window(PaneKey("queries", "", 10, 0), 2, "no drift"), bytes(9000))
+        desk.tally([Tally(PaneKey("queries", "", 10, 0), 2, 5.0, np.zeros(300, np.float32))])
+        desk.raise_alarm(Alarm("a1", "queries", "", "", "drift", "open", "warning", 10, 0, 10, 5.0, "Drift"))
+        desk.send([Message(end, "a1 opened", "{}", 5.0, "a1", "opened") for end in ("pager", "chat")])
         desk.update(replace(desk.state, version=desk.state.version + 1, settled=10))
 
 statements = int(sys.argv[2])
@@ -61,7 +65,7 @@ for k in range(statements):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")
 def test_killed_between_any_two_statements_the_store_is_whole(tmp_path: Path, opened: Callable[..., SqlStore]) -> None:
     told = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), "26"], capture_output=True, text=True, check=True, timeout=100
+        [sys.executable, "-c", KILLED, str(tmp_path), "32"], capture_output=True, text=True, check=True, timeout=100
     ).stdout.split("\n")
     ends = {line.split()[1] for line in told if line}
     assert ends == {"killed", "ended"}, "the last runs must get to the end, the first must not"
@@ -74,7 +78,8 @@ def test_killed_between_any_two_statements_the_store_is_whole(tmp_path: Path, op
         assert landed or not settled
         assert state.version == landed + settled
         assert len(found["parts"]) == (2 - settled if landed else 0)
-        assert len(found["windows"]) == settled
+        assert len(found["windows"]) == len(found["tallies"]) == len(found["alarms"]) == settled
+        assert len(opened(file.name).messages()) == 2 * settled  # who opens an alarm tells of it, or neither
         assert len(found["positions"]) == len(found["events"]) == len(state.segments) == landed
         assert (state.aside, state.watermark) == (({"nan": 1}, 5.0) if landed else ({}, None))
     assert seen == {(False, False), (True, False), (True, True)}

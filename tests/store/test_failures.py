@@ -19,7 +19,7 @@ from tests.store.model import dump
 from tests.store.sequences import live
 from tests.store.test_store import plain
 from tidegauge.errors import ArtefactError, DataError, StoreError, TidegaugeError, UsageError
-from tidegauge.records import Baseline, PaneKey, Part
+from tidegauge.records import Baseline, Message, PaneKey, Part
 from tidegauge.store import SqlStore, open_store
 from tidegauge.store import rows as limits
 
@@ -103,7 +103,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path, opened: Callab
     with closing(sqlite3.connect(tmp_path / "drift.db")) as newer, newer:
         newer.execute("UPDATE tidegauge_version SET version_num = '0009'")
     error = refused(ArtefactError, str(tmp_path / "drift.db"))
-    assert (error.got, error.want) == ("schema 0009", "schema 0002 or older")
+    assert (error.got, error.want) == ("schema 0009", "schema 0003 or older")
 
 
 def damage(path: Path, first: int, last: int) -> None:
@@ -152,6 +152,11 @@ def test_a_store_cut_short_is_named(tmp_path: Path, opened: Callable[..., SqlSto
         ("events", "said", '"'),
         ("clusters", "said", '{"square": "a lot"}'),
         ("clusters", "centre", b"123"),
+        ("tallies", "data", b"12345"),
+        ("tallies", "data", bytes(4 * limits.MAX_NUMBERS + 4)),
+        ("alarms", "said", "{}"),
+        ("alarms", "said", '{"reasons":'),
+        ("annotations", "said", '"'),
     ],
 )
 def test_a_record_of_another_shape_is_damaged(
@@ -162,6 +167,18 @@ def test_a_record_of_another_shape_is_damaged(
         assert hand.execute(f"UPDATE tidegauge_{table} SET {column} = ?", (value,)).rowcount > 0
     with pytest.raises(ArtefactError, match="damaged"):
         dump(opened(), "queries")
+
+
+def test_a_damaged_message_is_named(tmp_path: Path, opened: Callable[..., SqlStore]) -> None:
+    opened().register("queries", "stream")
+    with opened().leading("queries") as desk:
+        assert desk is not None
+        desk.send([Message("pager", "key", "{}", 0.0, "a1", "opened")])
+    with closing(sqlite3.connect(tmp_path / "drift.db")) as hand, hand:
+        hand.execute("UPDATE tidegauge_outbox SET body = '\"'")
+    for ask in (opened().messages, lambda: opened().claim(1.0, 1.0, 1)):
+        with pytest.raises(ArtefactError, match="damaged"):
+            ask()
 
 
 def test_a_blob_over_the_bound_is_not_read(

@@ -16,10 +16,11 @@ from alembic.script import ScriptDirectory
 
 import tidegauge.store
 from tests.store.model import dump, plain
-from tests.store.sequences import cluster, landing
+from tests.store.sequences import annotation, calibrated, cluster, landing, tally
+from tests.store.test_alarms import an_alarm
 from tests.store.test_store import window_with_score
 from tidegauge.errors import StoreError
-from tidegauge.records import Baseline, Event
+from tidegauge.records import Baseline, Event, Message
 from tidegauge.store import SqlStore, open_store
 from tidegauge.store.address import parse
 from tidegauge.store.database import Database, connect, migrate
@@ -43,25 +44,35 @@ def test_the_code_knows_every_revision_that_the_package_holds() -> None:
     assert script.get_heads() == [REVISIONS[-1]]
 
 
-def test_a_store_of_the_first_revision_comes_along_with_its_data(
-    tmp_path: Path, opened: Callable[..., SqlStore]
+NEW = {
+    "0001": {"clusters", "shares", "tallies", "calibrations", "alarms", "annotations", "outbox"},
+    "0002": {"tallies", "calibrations", "alarms", "annotations", "outbox"},
+}
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_a_store_of_an_older_revision_comes_along_with_its_data(
+    tmp_path: Path, opened: Callable[..., SqlStore], revision: str
 ) -> None:
     path, rng = str(tmp_path / "old.db"), random.Random(4)
     database = connect(parse(path))
-    migrate(database, "0001")
+    migrate(database, revision)
     with database.reading() as connection:
         tables = set(sa.inspect(connection).get_table_names())
-    assert "tidegauge_windows" in tables
-    assert not {"tidegauge_clusters", "tidegauge_shares"} & tables
+    assert set(metadata.tables) - tables == {f"tidegauge_{name}" for name in NEW[revision]}
     old = SqlStore(database)
     old.register("queries", "stream")
     for number in range(10):
         assert old.land(landing(rng, old.state("queries"), f"b{number}")) == "landed"
+    followed = []
     with old.leading("queries") as desk:
         assert desk is not None
         desk.rebase(Baseline("queries", "ref", 1.0, "ann", "why"), b"reference")
         desk.keep(window_with_score(rng), b"data")
         desk.note(Event("queries", "silence", 1.0, "said", 2.0))
+        if "clusters" not in NEW[revision]:
+            followed.append(cluster(rng, desk.state))
+            desk.follow(followed[0])
     kept = {
         "state": old.state("queries"),
         "baselines": old.baselines("queries"),
@@ -69,6 +80,7 @@ def test_a_store_of_the_first_revision_comes_along_with_its_data(
         "positions": old.positions("queries"),
         "parts": tuple(stored.part for stored in old.parts("queries")),
         "events": old.events("queries"),
+        "clusters": {(each.reference, each.name): plain(each) for each in followed},
     }
     windows = old.windows("queries")
     old.close()
@@ -78,28 +90,37 @@ def test_a_store_of_the_first_revision_comes_along_with_its_data(
     found = dump(store, "queries")
     assert {name: found[name] for name in kept} == kept
     assert store.windows("queries") == windows
-    assert found["clusters"] == {}
+    assert [found[name] for name in ("tallies", "calibrated", "alarms", "annotations")] == [{}, {}, (), ()]
+    assert store.messages() == ()
     with store.leading("queries") as desk:
         assert desk is not None
         born = cluster(rng, desk.state)
         desk.follow(born)
-    assert [plain(each) for each in store.clusters("queries")] == [plain(born)]
+        desk.tally([tally(rng, desk.state)])
+        desk.calibrate(calibrated(rng, desk.state))
+        desk.raise_alarm(an_alarm(1, 10))
+        desk.send([Message("pager", "key", "{}", 1.0, "a1", "opened")])
+    store.annotate(annotation(rng, "queries"))
+    assert plain(born) in [plain(each) for each in store.clusters("queries")]
+    assert all(dump(store, "queries").values())
+    assert len(store.messages()) == 1
 
 
-def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("revision", "last"), [("0001", "shares"), ("0002", "outbox"), ("0001", "outbox")])
+def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, revision: str, last: str) -> None:
     path = tmp_path / "old.db"
     database = connect(parse(str(path)))
-    migrate(database, "0001")
+    migrate(database, revision)
     database.engine.dispose()
     with closing(sqlite3.connect(path)) as hand, hand:
-        hand.execute("CREATE TABLE tidegauge_shares (mine TEXT)")  # so that the second table of 0002 cannot be made
+        hand.execute(f"CREATE TABLE tidegauge_{last} (mine TEXT)")  # so that a revision's last table cannot be made
     for _ in range(2):
         with pytest.raises(StoreError, match="already exists"):
             open_store(str(path))
     with closing(sqlite3.connect(path)) as hand:
-        assert hand.execute("SELECT version_num FROM tidegauge_version").fetchall() == [("0001",)]
+        assert hand.execute("SELECT version_num FROM tidegauge_version").fetchall() == [(revision,)]
         names = {name for (name,) in hand.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        assert "tidegauge_clusters" not in names
+        assert not {f"tidegauge_{name}" for name in NEW[revision] - {last}} & names
 
 
 def test_a_sqlite_store_is_as_careful_as_it_says(store: SqlStore) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.store.model import dump
-from tests.store.sequences import landing, live, window
+from tests.store.sequences import HARD, landing, live, tally, window
 from tests.store.test_store import plain
 from tidegauge.errors import MismatchError, StoreError, UsageError
-from tidegauge.records import ALL, Baseline, PaneKey, Part
+from tidegauge.records import ALL, Annotation, Baseline, Message, PaneKey, Part
 from tidegauge.store import SqlStore, copy_store
 from tidegauge.store.transfer import _BYTES_AT_ONCE, _ROWS_AT_ONCE
 
@@ -54,7 +54,7 @@ def test_a_repeated_import_changes_nothing(full: SqlStore, opened: Callable[...,
     assert (dump(target, "queries"), target.parts("queries")) == (before, parts)
 
 
-@pytest.mark.parametrize("change", ["part", "window", "event", "reference"])
+@pytest.mark.parametrize("change", ["part", "window", "event", "reference", "alarm", "tally", "annotation"])
 def test_other_content_of_a_stream_is_refused_and_nothing_copied(
     full: SqlStore, opened: Callable[..., SqlStore], change: str
 ) -> None:
@@ -62,16 +62,69 @@ def test_other_content_of_a_stream_is_refused_and_nothing_copied(
     copy_store(full, target, ["queries"])
     with target.leading("queries") as desk:
         assert desk is not None
-        handle = next(each for each, _ in desk.blobs() if each.startswith(change.replace("event", "part")))
         if change == "event":
             desk.note(replace(full.events("queries")[0], text="another"))
-        else:
-            desk.rewrite(handle, b"another")
+        elif change == "alarm":
+            desk.raise_alarm(replace(full.alarms("queries")[0], why="another"))
+        elif change == "tally":
+            desk.tally([tally(random.Random(0), replace(desk.state, reference="another"))])
+        elif change != "annotation":
+            desk.rewrite(next(handle for handle, _ in desk.blobs() if handle.startswith(change)), b"another")
+    if change == "annotation":
+        target.unannotate(target.annotations("queries")[0].id)
     before = dump(target, "queries")
     with pytest.raises(MismatchError, match="stream queries with other content"):
         copy_store(full, target)
     assert dump(target, "queries") == before
     assert [state.stream for state in target.streams()] == ["queries"]
+
+
+def test_annotations_for_all_streams_come_along_once(full: SqlStore, opened: Callable[..., SqlStore]) -> None:
+    target = opened("target.db")
+    shared = [Annotation("", "holiday", 10, 20, HARD, "ann", 1.0), Annotation("", "deploy", 30, 30)]
+    for annotation in shared:
+        full.annotate(annotation)
+    target.annotate(Annotation("", "note", 5, 5))
+    target.annotate(shared[1])
+
+    def found() -> list[Annotation]:
+        return [replace(each, id=0) for each in target.annotations() if not each.stream]
+
+    copy_store(full, target, ["queries"])
+    assert found() == [Annotation("", "note", 5, 5), *shared]
+    assert {each.stream for each in target.annotations()} == {"", "queries"}
+    ids = [each.id for each in target.annotations()]
+    assert copy_store(full, target, ["queries"]) == ()
+    assert [each.id for each in target.annotations()] == ids
+    copy_store(target, target)
+    assert [each.id for each in target.annotations()] == ids
+
+
+def test_a_copy_tells_nobody_again(full: SqlStore, opened: Callable[..., SqlStore]) -> None:
+    target = opened("target.db")
+    waiting = Message("pager", "key", "{}", 0.0, "a1", "opened")
+    with full.leading("queries") as desk:
+        assert desk is not None
+        desk.send([waiting, replace(waiting, key="told", delivered=1.0)])
+    copy_store(full, target)
+    assert target.messages() == ()
+    assert target.alarms("queries") == full.alarms("queries") != ()
+    # What was sent from a stream since does not make it another.
+    with target.leading("queries") as desk:
+        assert desk is not None
+        desk.send([waiting])
+    assert copy_store(full, target) == ()
+
+
+def test_a_stream_with_messages_makes_no_room(full: SqlStore, opened: Callable[..., SqlStore]) -> None:
+    target = opened("target.db")
+    target.register("queries", "stream")
+    with target.leading("queries") as desk:
+        assert desk is not None
+        desk.send([Message("pager", "key", "{}", 0.0, "a1", "opened")])
+    with pytest.raises(MismatchError, match="stream queries with other content"):
+        copy_store(full, target)
+    assert len(target.messages()) == 1
 
 
 def test_a_stream_that_was_only_begun_makes_room(full: SqlStore, opened: Callable[..., SqlStore]) -> None:

@@ -88,12 +88,22 @@ def template(stream: str, settings: Mapping[str, Any]) -> str:
 
     schema = json_schema()
     tables = schema["$defs"]
-    inner = {"columns": "ColumnNames", "samples": "Samples", "quality": "Quality", "canary": "Canary"}
+    inner = {
+        "columns": "ColumnNames",
+        "samples": "Samples",
+        "quality": "Quality",
+        "canary": "Canary",
+        "alarm": "AlarmSettings",
+    }
+    alarms, endpoint = tables["Alarms"], tables["Endpoint"]
+    told = {name: each for name, each in alarms["properties"].items() if name != "endpoints"}
     plain = {name: each for name, each in tables["StreamSpec"]["properties"].items() if name not in inner}
     blocks = [
         _HEAD.format(stream=stream.upper().replace("-", "_")),
         "\n".join(_setting("poll", schema["properties"]["poll"], {})),
         _table("store", tables["StoreTable"]["description"], tables["StoreTable"]["properties"], {}),
+        _table("alarms", alarms["description"], told, {}),
+        _table("alarms.endpoints.pager", endpoint["description"], endpoint["properties"], {}, shown=False),
         _table(f"streams.{stream}", tables["StreamSpec"]["description"], plain, settings),
     ]
     for name, table in inner.items():
@@ -159,10 +169,10 @@ def _check_place(file: Path, *, force: bool) -> None:
 
 
 def _check_name(stream: str) -> None:
-    from tidegauge.spec.model import STREAM_NAME, STREAM_NAME_WANTED
+    from tidegauge.spec import table
 
-    if not re.fullmatch(STREAM_NAME, stream):
-        raise UsageError("--stream", got=repr(stream), want=STREAM_NAME_WANTED)
+    if not re.fullmatch(table.NAME, stream):
+        raise UsageError("--stream", got=repr(stream), want=table.NAME_WANTED)
 
 
 def _seen_from(file: Path, path: str) -> str:

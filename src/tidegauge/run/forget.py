@@ -17,6 +17,8 @@ def forget(store: Store, stream: str, ids: Collection[str], *, at: float) -> int
     """Remove the rows of these ids from every sample, reference and example of a stream; return how many places held
     one.
 
+    Messages that arrived are deleted, as their bodies may show rows; one that still waits goes out as it was written.
+
     Parameters
     ----------
     store : Store
@@ -27,10 +29,11 @@ def forget(store: Store, stream: str, ids: Collection[str], *, at: float) -> int
         Epoch seconds by the clock. That something was forgotten is recorded, and what is not.
     """
     with leading(store, stream) as desk:
-        held = _from_bytes(desk, ids) + _from_clusters(desk, store.clusters(stream), ids)
+        held = _from_bytes(desk, ids) + _from_clusters(desk, store.clusters(stream), ids) + _from_alarms(desk, ids)
         if held:
             desk.note(Event(stream, "forgotten", at, f"Rows were forgotten in {held:,} places."))
-    if held:
+        arrived = desk.expire_messages(at)
+    if held or arrived:
         store.scrub()
     return held
 
@@ -64,4 +67,14 @@ def _from_clusters(desk: Desk, clusters: Iterable[FollowedCluster], ids: Collect
         if len(rest) < len(cluster.examples):
             held += len(cluster.examples) - len(rest)
             desk.follow(replace(cluster, examples=rest))
+    return held
+
+
+def _from_alarms(desk: Desk, ids: Collection[str]) -> int:
+    held = 0
+    for alarm in desk.alarms():
+        rest = tuple(example for example in alarm.examples if example.id not in ids)
+        if len(rest) < len(alarm.examples):
+            held += len(alarm.examples) - len(rest)
+            desk.raise_alarm(replace(alarm, examples=rest))
     return held

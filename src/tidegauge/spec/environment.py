@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from tidegauge.errors import UsageError
 from tidegauge.spec.fault import said
-from tidegauge.spec.model import Spec, plain_name
+from tidegauge.spec.model import Spec
+from tidegauge.spec.table import plain_name
 
 PREFIX: Final = "TIDEGAUGE_"
 BETWEEN: Final = "__"
+_NAMED: Final = {("streams",): "stream", ("alarms", "endpoints"): "endpoint"}
 _TABLES: Final = tuple(field.alias or name for name, field in Spec.model_fields.items())
 
 
@@ -56,18 +58,29 @@ def override(
 
 
 def _resolved(path: list[str], tables: Mapping[str, Any]) -> list[str]:
-    """Find the stream that a variable means: there, case does not matter, and - is written as _."""
+    """Find the stream or endpoint that a variable means: there, case does not matter, and - is written as _."""
     if path[0] not in _TABLES:
         raise UsageError("", got=f"an unknown setting {path[0]!r}", want=f"one of {', '.join(_TABLES)}")
-    if path[0] != "streams":
-        return path
-    streams = tables.get("streams")
-    names = {plain_name(str(name)): str(name) for name in streams} if isinstance(streams, Mapping) else {}
-    if len(path) < 3 or path[1] not in names:
-        want = f"a setting of one of the file's streams: {', '.join(names.values()) or 'none'}"
-        got = f"stream {path[1]!r}" if len(path) > 1 else "no stream"
-        raise UsageError("", got=got, want=want, hint="Streams are named in the file")
-    return ["streams", names[path[1]], *path[2:]]
+    for above, what in _NAMED.items():
+        at = len(above)
+        if tuple(path[:at]) == above:
+            return [*above, _name(path[at:], _at(tables, above), what), *path[at + 1 :]]
+    return path
+
+
+def _name(path: list[str], named: Any, what: str) -> str:
+    names = {plain_name(str(name)): str(name) for name in named} if isinstance(named, Mapping) else {}
+    if len(path) < 2 or path[0] not in names:
+        want = f"a setting of one of the file's {what}s: {', '.join(names.values()) or 'none'}"
+        got = f"{what} {path[0]!r}" if path else f"no {what}"
+        raise UsageError("", got=got, want=want, hint=f"{what.capitalize()}s are named in the file")
+    return names[path[0]]
+
+
+def _at(tables: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        tables = tables.get(key) if isinstance(tables, Mapping) else None
+    return tables
 
 
 def _put(tables: dict[str, Any], path: list[str], value: str) -> None:

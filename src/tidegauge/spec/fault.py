@@ -14,10 +14,12 @@ _SECRET = re.compile(r"(pass\w*=)[^&\s]*", re.IGNORECASE)
 
 
 class Refused(ValueError):
-    """Raised by validators: what came, what is wanted, what to do, and where below the setting itself."""
+    """Raised by validators: what came, what is wanted, what to do, and where below the setting itself; ``got`` says
+    what came where the value may not be shown.
+    """
 
-    def __init__(self, value: Any, want: str, hint: str = "", below: tuple[str, ...] = ()) -> None:
-        self.got, self.want, self.hint, self.below = said(value), want, hint, below
+    def __init__(self, value: Any, want: str, hint: str = "", below: tuple[str, ...] = (), got: str = "") -> None:
+        self.got, self.want, self.hint, self.below = got or said(value), want, hint, below
         super().__init__(f"got {self.got}, want {want}")
 
 

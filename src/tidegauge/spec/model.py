@@ -6,7 +6,6 @@ The texts below the fields are what the JSON Schema, ``tidegauge init`` and the 
 from __future__ import annotations
 
 import glob
-import os.path
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -26,16 +24,28 @@ from pydantic import (
 )
 
 from tidegauge.records import Columns, StreamKind
+from tidegauge.spec.alarms import Alarms, AlarmSettings
 from tidegauge.spec.fault import Refused, masked
 from tidegauge.spec.length import (
     PANE_PATTERN,
     ROWS_PATTERN,
-    SPAN_PATTERN,
     Pane,
     length_text,
     read_length,
     read_pane,
-    read_seconds,
+)
+from tidegauge.spec.table import (
+    NAME,
+    NAME_WANTED,
+    PLAIN,
+    SPAN_SCHEMA,
+    Name,
+    Names,
+    Seconds,
+    Table,
+    beside,
+    listed,
+    plain_name,
 )
 
 STDIN: Final = "-"
@@ -45,35 +55,12 @@ _WINDOWS: Final = (3600, 86_400, 604_800)
 _KEPT: Final = {0: 2 * 86_400, 3600: 30 * 86_400, 86_400: 400 * 86_400, 604_800: 3650 * 86_400}
 _KEPT_PANES: Final = 1000
 _SILENT_PANES: Final = 12
-STREAM_NAME: Final = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-STREAM_NAME_WANTED: Final = "letters, digits, - and _, at most 64, the first a letter or digit"
-_SPAN_SCHEMA: Final[dict[str, Any]] = {
-    "anyOf": [{"type": "string", "pattern": SPAN_PATTERN}, {"type": "integer", "minimum": 0}]
-}
-_LENGTH_SCHEMA: Final[dict[str, Any]] = {"anyOf": [*_SPAN_SCHEMA["anyOf"], {"type": "string", "pattern": ROWS_PATTERN}]}
-
-
-def _number(value: Any) -> Any:
-    """Refuse what Python takes for a number and a person does not."""
-    if isinstance(value, bool):
-        raise Refused(value, "a number")
-    return value
-
-
-def _listed(value: Any) -> Any:
-    """Take ``a, b`` of an environment variable as a list."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+_LENGTH_SCHEMA: Final[dict[str, Any]] = {"anyOf": [*SPAN_SCHEMA["anyOf"], {"type": "string", "pattern": ROWS_PATTERN}]}
 
 
 def _located(value: Any, info: ValidationInfo) -> Any:
     """Take a relative path as one beside the file of settings."""
-    return _beside(str(value), info) if value and isinstance(value, str | Path) else value
-
-
-def _beside(path: str, info: ValidationInfo) -> str:
-    if not info.context:
-        return path
-    return os.path.normpath(os.path.join(info.context["folder"], os.path.expanduser(path)))
+    return beside(str(value), info) if value and isinstance(value, str | Path) else value
 
 
 def _url_beside(url: str, info: ValidationInfo) -> str:
@@ -81,30 +68,13 @@ def _url_beside(url: str, info: ValidationInfo) -> str:
     scheme, _, path = url.partition(":///")
     if not (scheme.startswith("sqlite") and path) or path.startswith((":memory:", "file:", "/")):
         return url
-    return f"{scheme}:///{_beside(path, info)}"
+    return f"{scheme}:///{beside(path, info)}"
 
 
-Seconds = Annotated[
-    int,
-    BeforeValidator(read_seconds),
-    PlainSerializer(length_text, when_used="json"),
-    WithJsonSchema(_SPAN_SCHEMA),
-]
-_PLAIN: Final = BeforeValidator(_number)
-Name = Annotated[str, Field(min_length=1)]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
 File = Annotated[Path, BeforeValidator(_located)]
 
 
-class _Table(BaseModel):
-    """A table of the file: it does not change, and knows all its keys."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), use_attribute_docstrings=True
-    )
-
-
-class StoreTable(_Table):
+class StoreTable(Table):
     """Where the history is kept."""
 
     url: str = Field(default="sqlite:///tidegauge.db", validate_default=True)
@@ -124,7 +94,7 @@ class StoreTable(_Table):
         return _url_beside(url, info)
 
 
-class ColumnNames(_Table):
+class ColumnNames(Table):
     """Which columns of the source hold what."""
 
     vector: Name | None = Field(default=None, examples=["embedding"])
@@ -142,7 +112,7 @@ class ColumnNames(_Table):
     """Column of a slice of few values, such as the locale; each gets windows of its own."""
     outcomes: Names = Field(default=(), examples=[["success"]])
     """Columns of product metrics: 0 or 1, or a number."""
-    scale: Annotated[float, Field(gt=0), _PLAIN] | None = Field(default=None, examples=[0.007874])
+    scale: Annotated[float, Field(gt=0), PLAIN] | None = Field(default=None, examples=[0.007874])
     """What int8 vectors are multiplied by. Unset: as the reference's were, or 1/127."""
 
     @property
@@ -158,36 +128,36 @@ class ColumnNames(_Table):
         return replace(self.columns, time=None, session=None, segment=None, outcomes=())
 
 
-class Samples(_Table):
+class Samples(Table):
     """Which rows are kept as examples."""
 
     keep: bool = True
     """Whether any are; if not, no vector, id or text is ever stored."""
-    uniform: Annotated[int, Field(ge=0, le=65_536), _PLAIN] = 512
+    uniform: Annotated[int, Field(ge=0, le=65_536), PLAIN] = 512
     """Rows of a window kept at random."""
-    novel: Annotated[int, Field(ge=0, le=65_536), _PLAIN] = 128
+    novel: Annotated[int, Field(ge=0, le=65_536), PLAIN] = 128
     """Rows of a window kept because they are far from all that the reference knows."""
     half_life: Seconds = 0
     """How fast older rows give way to newer ones within a window; 0 means not at all."""
 
 
-class Quality(_Table):
+class Quality(Table):
     """When the data are not fit to be judged."""
 
-    max_rejected: Annotated[float, Field(ge=0, le=1), _PLAIN] = 0.05
+    max_rejected: Annotated[float, Field(ge=0, le=1), PLAIN] = 0.05
     """Share of a window's rows that may be set aside as unusable."""
-    max_duplicates: Annotated[float, Field(ge=0, le=1), _PLAIN] = 0.5
+    max_duplicates: Annotated[float, Field(ge=0, le=1), PLAIN] = 0.5
     """Share of a window's rows that may repeat others."""
     silence: Seconds | None = Field(default=None, examples=["1h"])
     """How long no row may come before it is called silence; 0 means for ever. Unset: twelve panes."""
 
 
-class Canary(_Table):
+class Canary(Table):
     """Rows whose vectors must not change: where they do, the model did."""
 
     file: File = Field(examples=["canaries.parquet"])
     """File of the canaries' ids and vectors, as they were when the reference was fitted."""
-    tolerance: Annotated[float, Field(ge=0, le=2), _PLAIN] = 0.01
+    tolerance: Annotated[float, Field(ge=0, le=2), PLAIN] = 0.01
     """Cosine distance by which a canary may move."""
 
 
@@ -215,7 +185,7 @@ def _kept(length: int, pane: Pane, least: int) -> int:
     return max(next(kept for size, kept in reversed(_KEPT.items()) if length >= size), least)
 
 
-class StreamSpec(_Table):
+class StreamSpec(Table):
     """One monitored flow of embeddings, or the present content of an index.
 
     Examples
@@ -240,7 +210,7 @@ class StreamSpec(_Table):
     """What is normal: the file that 'tidegauge fit' made. Unset: given later by 'tidegauge rebaseline'."""
     model_id: str = Field(default="", examples=["my-encoder-1"])
     """The embedding model of these vectors; the reference of another model is refused. Unset: not checked."""
-    truncate: Annotated[int, Field(ge=1), _PLAIN] | None = Field(default=None, examples=[256])
+    truncate: Annotated[int, Field(ge=1), PLAIN] | None = Field(default=None, examples=[256])
     """Keep only the first so many dimensions, and make every vector unit length again: for Matryoshka models."""
     columns: ColumnNames = ColumnNames()
     pane: Annotated[
@@ -266,18 +236,19 @@ class StreamSpec(_Table):
     )
     """How long panes and windows are kept, by length, in event time; in rows where panes are of rows. Unset: under an
     hour 2d, under a day 30d, under a week 400d, else 10y; 1000 panes where they are of rows."""
-    segments: Annotated[int, Field(ge=1, le=1000), _PLAIN] = 20
+    segments: Annotated[int, Field(ge=1, le=1000), PLAIN] = 20
     """How many segments get windows of their own; those that come later share one, called other."""
     samples: Samples = Samples()
-    share: Annotated[float, Field(gt=0, le=1), _PLAIN] = 1.0
+    share: Annotated[float, Field(gt=0, le=1), PLAIN] = 1.0
     """Work budget: the share of rows that is sketched, chosen by a hash of their ids; all are counted."""
-    alpha: Annotated[float, Field(gt=0, lt=1), _PLAIN] = 0.05
+    alpha: Annotated[float, Field(gt=0, lt=1), PLAIN] = 0.05
     """Share of unchanged windows that may be called drift."""
-    min_effect: Annotated[float, Field(ge=0, le=100), _PLAIN] = 0.0
+    min_effect: Annotated[float, Field(ge=0, le=100), PLAIN] = 0.0
     """Smallest drift of interest, in per cent of the traffic."""
     quality: Quality = Quality()
     canary: Canary | None = None
-    batch_rows: Annotated[int, Field(ge=1, le=1_048_576), _PLAIN] = 16_384
+    alarm: AlarmSettings = AlarmSettings()
+    batch_rows: Annotated[int, Field(ge=1, le=1_048_576), PLAIN] = 16_384
     """Rows read and stored in one go."""
 
     @property
@@ -304,8 +275,8 @@ class StreamSpec(_Table):
     @field_validator("name")
     @classmethod
     def _plain(cls, name: str) -> str:
-        if not re.fullmatch(STREAM_NAME, name):
-            raise Refused(name, STREAM_NAME_WANTED)
+        if not re.fullmatch(NAME, name):
+            raise Refused(name, NAME_WANTED)
         return name
 
     @field_validator("source")
@@ -317,9 +288,9 @@ class StreamSpec(_Table):
             return _url_beside(source, info)
         # Of a pattern, only what the user wrote is one: the folder of the file may have a bracket in its name.
         folder = str(info.context["folder"]) if info.context else ""
-        path = _beside(source, info)
-        beside = glob.has_magic(source) and glob.has_magic(folder) and path.startswith(folder)
-        return glob.escape(folder) + path[len(folder) :] if beside else path
+        path = beside(source, info)
+        widened = glob.has_magic(source) and glob.has_magic(folder) and path.startswith(folder)
+        return glob.escape(folder) + path[len(folder) :] if widened else path
 
     @field_validator("table", "key")
     @classmethod
@@ -346,7 +317,7 @@ class StreamSpec(_Table):
     @classmethod
     def _rising(cls, value: Any, info: ValidationInfo) -> Any:
         pane: Pane | None = info.data.get("pane")
-        value = _listed(value)
+        value = listed(value)
         if pane is None or not isinstance(value, list | tuple):
             return value if pane else ()
         lengths = tuple(read_length(each, pane.unit) for each in value)
@@ -414,7 +385,7 @@ def _least_said(length: int, longer: int, waits: int, pane: Pane) -> str:
     return f"at least {length_text(longer, pane.unit)}{late}: the next longer window is made of these"
 
 
-class Spec(_Table):
+class Spec(Table):
     """All that is monitored, and where the history is kept.
 
     Examples
@@ -429,7 +400,8 @@ class Spec(_Table):
     database: StoreTable = Field(default=StoreTable(), alias="store", validate_default=True)
     poll: Annotated[Seconds, Field(ge=1)] = 10
     """How long to wait before looking for new rows again."""
-    streams: dict[str, StreamSpec] = {}
+    alarms: Alarms = Alarms()
+    streams: dict[str, StreamSpec] = Field(default={})
     """What is monitored, by name."""
 
     @property
@@ -464,14 +436,3 @@ class Spec(_Table):
             if other != name:
                 raise Refused(name, f"a name that differs from {other!r} in more than case, - and _", below=(name,))
         return streams
-
-
-def plain_name(name: str) -> str:
-    """The form in which an environment variable names a stream.
-
-    Examples
-    --------
-    >>> plain_name("Web-Queries")
-    'web_queries'
-    """
-    return name.lower().replace("-", "_")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tidegauge.spec.model import STREAM_NAME, Canary, ColumnNames, Quality, Samples, Spec, StoreTable, StreamSpec
+from tidegauge.spec.alarms import Alarms, AlarmSettings, Endpoint
+from tidegauge.spec.model import Canary, ColumnNames, Quality, Samples, Spec, StoreTable, StreamSpec
+from tidegauge.spec.table import NAME
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TITLE: Final = "tidegauge settings"
@@ -24,7 +26,18 @@ def json_schema() -> dict[str, Any]:
         table.pop("title", None)
         # What follows an empty line is for those who read the code.
         table["description"] = _one_line(table["description"].partition("\n\n")[0])
-    for model in (StoreTable, ColumnNames, Samples, Quality, Canary, StreamSpec, Spec):
+    for model in (
+        StoreTable,
+        Alarms,
+        Endpoint,
+        ColumnNames,
+        Samples,
+        Quality,
+        Canary,
+        AlarmSettings,
+        StreamSpec,
+        Spec,
+    ):
         properties = (schema if model is Spec else tables[model.__name__])["properties"]
         if model is StreamSpec:
             del properties["name"]
@@ -36,16 +49,23 @@ def json_schema() -> dict[str, Any]:
                 each["description"] = _one_line(each["description"])
             if "default" in each:
                 each["default"] = defaults[name]
-            elif defaults.get(name):  # one that goes with the pane: this is what it is for the default pane
+            elif "examples" not in each and defaults.get(
+                name
+            ):  # one that goes with the pane: this is what it is for the default pane
                 each["examples"] = [defaults[name]]
             if "$ref" in each:
                 del each["default"]
-    schema["properties"]["streams"]["propertyNames"] = {"pattern": f"^{STREAM_NAME}$"}
+    for named in (schema["properties"]["streams"], tables["Alarms"]["properties"]["endpoints"]):
+        named["propertyNames"] = {"pattern": f"^{NAME}$"}
     return {"$schema": _DRAFT, "title": _TITLE, **schema}
 
 
 def _defaults(model: type[Any]) -> dict[str, Any]:
-    needed: dict[type[Any], dict[str, Any]] = {StreamSpec: {"name": "any"}, Canary: {"file": "any"}}
+    needed: dict[type[Any], dict[str, Any]] = {
+        StreamSpec: {"name": "any"},
+        Canary: {"file": "any"},
+        Endpoint: {"url": "https://any"},
+    }
     return model(**needed.get(model, {})).model_dump(mode="json", by_alias=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from tidegauge.errors import UsageError
+from tidegauge.spec.alarms import Alarms, AlarmSettings, Endpoint
 from tidegauge.spec.fault import Refused, said
 from tidegauge.spec.model import Canary, ColumnNames, Quality, Samples, Spec, StoreTable, StreamSpec
 
@@ -18,6 +19,7 @@ _INNER: Final[dict[str, type[BaseModel]]] = {
     "samples": Samples,
     "quality": Quality,
     "canary": Canary,
+    "alarm": AlarmSettings,
 }
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -121,6 +123,8 @@ def _table(path: Path) -> type[BaseModel]:
         return Spec
     if len(path) == 2 and path[0] == "streams":
         return StreamSpec
+    if path[0] == "alarms":
+        return Endpoint if len(path) == 3 else Alarms
     return _INNER.get(str(path[-1]), StoreTable)
 
 

@@ -8,9 +8,35 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from tidegauge.errors import UsageError
-from tidegauge.records import Baseline, Event, FollowedCluster, Part, StoredPart, StreamState, Window
+from tidegauge.records import (
+    Alarm,
+    Annotation,
+    Baseline,
+    Calibrated,
+    Event,
+    FollowedCluster,
+    Message,
+    Part,
+    StoredPart,
+    StreamState,
+    Tally,
+    Window,
+)
 from tidegauge.store import queries, rows
-from tidegauge.store.schema import baselines, batches, clusters, parts, references, shares, windows
+from tidegauge.store.outbox import put_messages
+from tidegauge.store.schema import (
+    alarms,
+    baselines,
+    batches,
+    calibrations,
+    clusters,
+    outbox,
+    parts,
+    references,
+    shares,
+    tallies,
+    windows,
+)
 
 _PER_STATEMENT = 500
 
@@ -118,6 +144,80 @@ class SqlDesk:
         """Return the clusters followed under the reference in force."""
         return queries.find_clusters(self._connection, self._state.stream, self._state.reference)
 
+    def tally(self, tallies: Sequence[Tally]) -> None:
+        """Keep tallies, in place of those of the same keys."""
+        for tally in tallies:
+            rows.same_stream(self._state.stream, tally.key.stream)
+        queries.put_over(self._connection, _TALLIES, [rows.tally_values(tally) for tally in tallies])
+
+    def tallies(
+        self,
+        *,
+        length: int,
+        segment: str,
+        since: int | None = None,
+        until: int | None = None,
+        newest: int | None = None,
+    ) -> tuple[Tally, ...]:
+        """Return tallies under the reference in force, by start."""
+        stream, reference = self._state.stream, self._state.reference
+        return queries.find_tallies(
+            self._connection,
+            stream,
+            reference=reference,
+            length=length,
+            segment=segment,
+            since=since,
+            until=until,
+            newest=newest,
+        )
+
+    def expire_tallies(self, length: int, before: int) -> int:
+        """Delete tallies of this length that ended at or before a moment; return how many."""
+        old = (_TALLIES.c.stream == self._state.stream, _TALLIES.c.length == length, _TALLIES.c.ends <= before)
+        return self._connection.execute(sa.delete(_TALLIES).where(*old)).rowcount
+
+    def calibrate(self, calibrated: Calibrated) -> None:
+        """Keep how a segment varies, in place of what was kept of it under this reference."""
+        rows.same_stream(self._state.stream, calibrated.stream)
+        queries.put_over(self._connection, calibrations, [rows.calibrated_values(calibrated)])
+
+    def calibrated(self) -> tuple[Calibrated, ...]:
+        """Return how each segment varies under the reference in force, by segment."""
+        return queries.find_calibrated(self._connection, self._state.stream, self._state.reference)
+
+    def alarms(self, *, lasting: bool = False) -> tuple[Alarm, ...]:
+        """Return the stream's alarms, by opening."""
+        return queries.find_alarms(self._connection, self._state.stream, lasting=lasting)
+
+    def raise_alarm(self, alarm: Alarm) -> None:
+        """Keep an alarm, in place of the one of its id.
+
+        Raises
+        ------
+        UsageError
+            Where it is of another stream, or its id is taken by an alarm of one.
+        """
+        rows.same_stream(self._state.stream, alarm.stream)
+        values = rows.alarm_values(alarm)
+        owner = self._connection.execute(sa.select(_ALARMS.c.stream).where(_ALARMS.c.alarm == alarm.id)).scalar()
+        if owner not in (None, self._state.stream):
+            raise UsageError(f"alarm {alarm.id}", got=f"stream {alarm.stream!r}", want=f"{owner!r}, whose id it is")
+        queries.put_over(self._connection, _ALARMS, [values])
+
+    def annotations(self) -> tuple[Annotation, ...]:
+        """Return the annotations of the stream, and those for all streams, by time."""
+        return queries.find_annotations(self._connection, self._state.stream)
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Put messages into the outbox, in this order; one whose endpoint and key are there is not put twice."""
+        put_messages(self._connection, self._state.stream, messages)
+
+    def expire_messages(self, before: float) -> int:
+        """Delete the stream's messages that arrived before a moment by the clock; return how many."""
+        old = (outbox.c.stream == self._state.stream, outbox.c.delivered < before)
+        return self._connection.execute(sa.delete(outbox).where(*old)).rowcount
+
     def rebase(self, baseline: Baseline, data: bytes) -> None:
         """Put a reference in force, which moves the version on; settling and the open panes are the caller's business.
 
@@ -163,7 +263,8 @@ class SqlDesk:
         return list(self._connection.execute(wanted.order_by(baselines.c.reference)).scalars())
 
 
-_PARTS = parts  # a method of the desk has this name
+# Methods of the desk have these names.
+_PARTS, _TALLIES, _ALARMS = parts, tallies, alarms
 _HANDLES = {parts.name: "part", windows.name: "window"}
 
 

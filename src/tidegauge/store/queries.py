@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 
 from tidegauge.errors import UsageError
-from tidegauge.records import FollowedCluster, Part, StoredPart, StreamState, Window
+from tidegauge.records import (
+    Alarm,
+    Annotation,
+    Calibrated,
+    FollowedCluster,
+    Part,
+    StoredPart,
+    StreamState,
+    Tally,
+    Window,
+)
 from tidegauge.store import rows
-from tidegauge.store.schema import clusters, events, parts, shares, streams, windows
+from tidegauge.store.schema import (
+    alarms,
+    annotations,
+    calibrations,
+    clusters,
+    events,
+    parts,
+    shares,
+    streams,
+    tallies,
+    windows,
+)
 
 
 def find_state(connection: sa.Connection, stream: str, *, lock: bool = False) -> StreamState:
@@ -32,11 +53,15 @@ def put_state(connection: sa.Connection, state: StreamState) -> None:
 
 def put_new(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
     """Insert a row, unless one of its key is there."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert
-    connection.execute(insert(table).values(dict(values)).on_conflict_do_nothing())
+    connection.execute(_insert(connection, table).values(dict(values)).on_conflict_do_nothing())
+
+
+def put_over(connection: sa.Connection, table: sa.Table, values: Sequence[rows.Values]) -> None:
+    """Insert rows, each in place of the one of its primary key."""
+    if values:
+        insert, key = _insert(connection, table), [column.name for column in table.primary_key]
+        new = {column: insert.excluded[column] for column in values[0] if column not in key}
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=new), values)
 
 
 def put_events(connection: sa.Connection, values: list[rows.Values]) -> None:
@@ -67,21 +92,18 @@ def find_windows(
     """Return windows by start, without their bytes."""
     order = (windows.c.start, windows.c.length, windows.c.segment, windows.c.reference)
     columns = [column for column in windows.c if column is not windows.c.data]
-    wanted = _among(sa.select(*columns), stream, reference, length, since, until)
+    wanted = _among(windows, sa.select(*columns), stream, reference, length, since, until)
     if segment is not None:
         wanted = wanted.where(windows.c.segment == segment)
-    if newest is None:
-        return tuple(rows.window_of(row) for row in connection.execute(wanted.order_by(*order)))
-    wanted = wanted.order_by(*(column.desc() for column in order)).limit(max(newest, 0))
-    return tuple(rows.window_of(row) for row in connection.execute(wanted))[::-1]
+    return tuple(rows.window_of(row) for row in _newest(connection, wanted, order, newest))
 
 
 def find_sketches(
     connection: sa.Connection, stream: str, *, reference: str, length: int, since: int | None, until: int | None
 ) -> tuple[Part, ...]:
     """Return the bytes of windows by start and segment."""
-    wanted = _among(sa.select(windows), stream, reference, length, since, until).where(windows.c.data.is_not(None))
-    ordered = wanted.order_by(windows.c.start, windows.c.segment)
+    wanted = _among(windows, sa.select(windows), stream, reference, length, since, until)
+    ordered = wanted.where(windows.c.data.is_not(None)).order_by(windows.c.start, windows.c.segment)
     return tuple(rows.sketch_of(row) for row in connection.execute(ordered))
 
 
@@ -101,16 +123,94 @@ def find_clusters(connection: sa.Connection, stream: str, reference: str | None)
     return tuple(rows.cluster_of(row, by_cluster.get((row.reference, row.name), ())) for row in ordered)
 
 
-def _among(
-    wanted: sa.Select[Any], stream: str, reference: str | None, length: int | None, since: int | None, until: int | None
-) -> sa.Select[Any]:
-    wanted = wanted.where(windows.c.stream == stream)
-    if reference is not None:
-        wanted = wanted.where(windows.c.reference == reference)
-    if length is not None:
-        wanted = wanted.where(windows.c.length == length)
+def find_tallies(
+    connection: sa.Connection,
+    stream: str,
+    *,
+    reference: str,
+    length: int,
+    segment: str,
+    since: int | None,
+    until: int | None,
+    newest: int | None,
+) -> tuple[Tally, ...]:
+    """Return tallies of a segment by start."""
+    wanted = _among(tallies, sa.select(tallies), stream, reference, length, since, until)
+    found = _newest(connection, wanted.where(tallies.c.segment == segment), (tallies.c.start,), newest)
+    return tuple(rows.tally_of(row) for row in found)
+
+
+def find_calibrated(connection: sa.Connection, stream: str, reference: str) -> tuple[Calibrated, ...]:
+    """Return how each segment varies, by segment."""
+    mine = (calibrations.c.stream == stream, calibrations.c.reference == reference)
+    wanted = sa.select(calibrations).where(*mine).order_by(calibrations.c.segment)
+    return tuple(rows.calibrated_of(row) for row in connection.execute(wanted))
+
+
+def find_alarms(
+    connection: sa.Connection, stream: str | None, *, lasting: bool, since: int | None = None, newest: int | None = None
+) -> tuple[Alarm, ...]:
+    """Return alarms by opening: of one stream by its panes, of all streams by the clock, which they share."""
+    wanted, order = sa.select(alarms), (alarms.c.at, alarms.c.opened, alarms.c.alarm)
+    if stream is not None:
+        wanted, order = wanted.where(alarms.c.stream == stream), (alarms.c.opened, alarms.c.at, alarms.c.alarm)
+    if lasting:
+        wanted = wanted.where(alarms.c.resolved.is_(None), alarms.c.state != "resolved")
     if since is not None:
-        wanted = wanted.where(windows.c.start >= since)
+        wanted = wanted.where(alarms.c.updated >= since)
+    return tuple(rows.alarm_of(row) for row in _newest(connection, wanted, order, newest))
+
+
+def find_annotations(
+    connection: sa.Connection, stream: str | None, *, since: int | None = None, until: int | None = None
+) -> tuple[Annotation, ...]:
+    """Return annotations that touch a span, by time: those of a stream and of all, or every one."""
+    wanted = sa.select(annotations)
+    if stream is not None:
+        wanted = wanted.where(annotations.c.stream.in_((stream, "")))
+    if since is not None:
+        wanted = wanted.where(annotations.c.until >= since)
     if until is not None:
-        wanted = wanted.where(windows.c.ends <= until)
+        wanted = wanted.where(annotations.c.since <= until)
+    ordered = wanted.order_by(annotations.c.since, annotations.c.until, annotations.c.id)
+    return tuple(rows.annotation_of(row) for row in connection.execute(ordered))
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """Return an insert that knows what to do where a row of its key is there."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert
+    return insert(table)
+
+
+def _newest(
+    connection: sa.Connection, wanted: sa.Select[Any], order: Sequence[sa.Column[Any]], newest: int | None
+) -> Sequence[sa.Row[Any]]:
+    """Return rows in order, all or the last few."""
+    if newest is None:
+        return connection.execute(wanted.order_by(*order)).all()
+    last = wanted.order_by(*(column.desc() for column in order)).limit(max(newest, 0))
+    return connection.execute(last).all()[::-1]
+
+
+def _among(
+    table: sa.Table,
+    wanted: sa.Select[Any],
+    stream: str,
+    reference: str | None,
+    length: int | None,
+    since: int | None,
+    until: int | None,
+) -> sa.Select[Any]:
+    wanted = wanted.where(table.c.stream == stream)
+    if reference is not None:
+        wanted = wanted.where(table.c.reference == reference)
+    if length is not None:
+        wanted = wanted.where(table.c.length == length)
+    if since is not None:
+        wanted = wanted.where(table.c.start >= since)
+    if until is not None:
+        wanted = wanted.where(table.c.ends <= until)
     return wanted

@@ -17,24 +17,33 @@ import sqlalchemy as sa
 
 from tidegauge.errors import ArtefactError, UsageError
 from tidegauge.records import (
+    Alarm,
+    Annotation,
     Baseline,
+    Calibrated,
     ClusterShare,
     Drift,
     Event,
     Example,
     FollowedCluster,
     Landing,
+    Message,
     PaneKey,
     Part,
     Position,
     Score,
     StoredPart,
     StreamState,
+    Tally,
     Window,
 )
 
 MAX_BYTES = 1 << 28
 """Most bytes kept in one piece: what both databases move without trouble, and far more than a sketch takes."""
+MAX_NUMBERS = 1 << 16
+"""Most numbers of a tally, which has a few hundred."""
+MAX_BODY = 1 << 20
+"""Most bytes of a message: far more than a receiver takes."""
 _MAX_NAME = 200
 _MAX_WHOLE = 1 << 62
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")
@@ -84,10 +93,10 @@ def moment(what: str, value: float) -> float:
     return number
 
 
-def piece(what: str, data: bytes) -> bytes:
+def piece(what: str, data: bytes, most: int = MAX_BYTES) -> bytes:
     """Return bytes that are not too many."""
-    if len(data) > MAX_BYTES:
-        raise UsageError(what, got=f"{len(data):,} bytes", want=f"at most {MAX_BYTES:,}")
+    if len(data) > most:
+        raise UsageError(what, got=f"{len(data):,} bytes", want=f"at most {most:,}")
     return data
 
 
@@ -350,6 +359,161 @@ def cluster_of(row: sa.Row[Any], shares: Sequence[ClusterShare]) -> FollowedClus
         )
 
     return _reading(read, loads(row.said, dict))
+
+
+# Alarms
+
+
+def tally_values(tally: Tally) -> Values:
+    """Return the row of a tally.
+
+    Raises
+    ------
+    UsageError
+        Where its values are no row of numbers, or more than 65,536.
+    """
+    values = np.asarray(tally.values, "<f4")
+    if values.ndim != 1 or values.size > MAX_NUMBERS:
+        raise UsageError("tally", got=f"shape {values.shape}", want=f"one row of at most {MAX_NUMBERS:,} numbers")
+    return {
+        **_key_values(tally.key),
+        "rows": whole("rows", tally.rows),
+        "moment": None if tally.moment is None else moment("tally", tally.moment),
+        "data": values.tobytes(),
+    }
+
+
+def tally_of(row: sa.Row[Any]) -> Tally:
+    """Return the tally that a row holds."""
+    data = bytes(row.data)
+    if len(data) % 4 or len(data) > 4 * MAX_NUMBERS:
+        raise _damaged()
+    return Tally(_key_of(row), row.rows, row.moment, np.frombuffer(data, "<f4").astype(np.float32))
+
+
+def calibrated_values(calibrated: Calibrated) -> Values:
+    """Return the row of how a segment varies."""
+    return {
+        "stream": name("stream", calibrated.stream),
+        "reference": name("reference", calibrated.reference, empty=True),
+        "segment": name("segment", calibrated.segment, empty=True),
+        "length": whole("length", calibrated.length),
+        "at": moment("calibration", calibrated.at),
+        "panes": whole("panes", calibrated.panes),
+        "since": whole("since", calibrated.since),
+        "until": whole("until", calibrated.until),
+        "data": piece("calibration", calibrated.data),
+    }
+
+
+def calibrated_of(row: sa.Row[Any]) -> Calibrated:
+    """Return how a segment varies, as a row holds it."""
+    return Calibrated(
+        stream=row.stream,
+        segment=row.segment,
+        reference=row.reference,
+        length=row.length,
+        at=row.at,
+        panes=row.panes,
+        since=row.since,
+        until=row.until,
+        data=bytes(row.data),
+    )
+
+
+def alarm_values(alarm: Alarm) -> Values:
+    """Return the row of an alarm."""
+    return {
+        "alarm": name("alarm", alarm.id),
+        "stream": name("stream", alarm.stream),
+        "state": alarm.state,
+        "kind": alarm.kind,
+        "at": moment("alarm", alarm.at),
+        "opened": whole("opened", alarm.opened),
+        "updated": whole("updated", alarm.updated),
+        "resolved": None if alarm.resolved is None else whole("resolved", alarm.resolved),
+        "said": dumps({each: getattr(alarm, each) for each in _SAID_OF_ALARM}),
+    }
+
+
+def alarm_of(row: sa.Row[Any]) -> Alarm:
+    """Return the alarm that a row holds."""
+
+    def read(said: dict[str, Any]) -> Alarm:
+        given = {**said, "id": row.alarm, **{each: getattr(row, each) for each in _ASKED_OF_ALARM}}
+        given |= {each: _maybe(said[each]) for each in ("drift", "snoozed_until")}
+        given["reasons"] = tuple(said["reasons"])
+        given["examples"] = tuple(_record(Example, example) for example in said["examples"])
+        return _record(Alarm, given)
+
+    return _reading(read, loads(row.said, dict))
+
+
+def annotation_values(annotation: Annotation) -> Values:
+    """Return the row of an annotation, without its id.
+
+    Raises
+    ------
+    UsageError
+        Where it ends before it begins, or cannot be kept.
+    """
+    since, until = whole("since", annotation.since), whole("until", annotation.until)
+    if until < since:
+        raise UsageError("annotation", got=f"until {until}, before since {since}", want="an end that is not before")
+    return {
+        "stream": name("stream", annotation.stream, empty=True),
+        "kind": annotation.kind,
+        "since": since,
+        "until": until,
+        "said": annotation.text,
+        "who": annotation.by,
+        "at": moment("annotation", annotation.at),
+        "alarm": name("alarm", annotation.alarm, empty=True),
+    }
+
+
+def annotation_of(row: sa.Row[Any]) -> Annotation:
+    """Return the annotation that a row holds."""
+    return Annotation(row.stream, row.kind, row.since, row.until, row.said, row.who, row.at, row.alarm, row.id)
+
+
+def message_values(stream: str, message: Message) -> Values:
+    """Return the row of a message, without its id."""
+    piece("message", message.body.encode("utf-8", "surrogatepass"), MAX_BODY)
+    return {
+        "stream": stream,
+        "endpoint": name("endpoint", message.endpoint),
+        "digest": digest(message.key),
+        "key": message.key,
+        "alarm": name("alarm", message.alarm),
+        "change": message.change,
+        "body": message.body,
+        "due": moment("due", message.due),
+        "tries": whole("tries", message.tries),
+        "fault": message.fault,
+        "delivered": None if message.delivered is None else moment("delivered", message.delivered),
+    }
+
+
+def message_of(row: sa.Row[Any]) -> Message:
+    """Return the message that a row holds."""
+    return Message(
+        endpoint=row.endpoint,
+        key=row.key,
+        body=row.body,
+        due=row.due,
+        alarm=row.alarm,
+        change=row.change,
+        tries=row.tries,
+        fault=row.fault,
+        delivered=row.delivered,
+        id=row.id,
+    )
+
+
+# What queries ask for has columns; all else is said in JSON.
+_ASKED_OF_ALARM = ("stream", "state", "kind", "at", "opened", "updated", "resolved")
+_SAID_OF_ALARM = tuple(each.name for each in fields(Alarm) if each.name not in ("id", *_ASKED_OF_ALARM))
 
 
 # JSON

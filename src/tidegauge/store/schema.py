@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tidegauge.errors import ArtefactError
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The revisions of the schema, oldest first; `migrations` makes them."""
 VERSION_TABLE = "tidegauge_version"
 
@@ -181,4 +181,85 @@ shares = sa.Table(
         ["tidegauge_clusters.stream", "tidegauge_clusters.reference", "tidegauge_clusters.name"],
         name="tidegauge_shares_cluster",
     ),
+)
+
+# Read by segment over a span of time, which is the order of the key.
+tallies = sa.Table(
+    "tidegauge_tallies",
+    metadata,
+    _stream(),
+    *_pane(),
+    sa.Column("moment", sa.Double),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("stream", "reference", "length", "segment", "start", name="tidegauge_tallies_key"),
+    sa.Index("tidegauge_tallies_ends", "stream", "length", "ends"),
+)
+
+calibrations = sa.Table(
+    "tidegauge_calibrations",
+    metadata,
+    _stream(),
+    sa.Column("reference", _NAME, nullable=False),
+    sa.Column("segment", _NAME, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("panes", sa.BigInteger, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("stream", "reference", "segment", name="tidegauge_calibrations_key"),
+)
+
+# People name an alarm by its id alone, so that it is unique over all streams.
+alarms = sa.Table(
+    "tidegauge_alarms",
+    metadata,
+    sa.Column("alarm", _NAME, primary_key=True),
+    _stream(),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("opened", sa.BigInteger, nullable=False),
+    sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Column("resolved", sa.BigInteger),
+    sa.Column("said", sa.Text, nullable=False),
+    sa.Index("tidegauge_alarms_opened", "stream", "opened"),
+)
+
+# An empty stream stands for all, so that no stream is pointed at.
+annotations = sa.Table(
+    "tidegauge_annotations",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("stream", _NAME, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("said", Words, nullable=False),
+    sa.Column("who", Words, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("alarm", _NAME, nullable=False),
+    sa.Index("tidegauge_annotations_since", "stream", "since"),
+    sqlite_autoincrement=True,
+)
+
+outbox = sa.Table(
+    "tidegauge_outbox",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    _stream(),
+    sa.Column("endpoint", _NAME, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("key", Words, nullable=False),
+    sa.Column("alarm", _NAME, nullable=False),
+    sa.Column("change", sa.Text, nullable=False),
+    sa.Column("body", Words, nullable=False),
+    sa.Column("due", sa.Double, nullable=False),
+    sa.Column("tries", sa.BigInteger, nullable=False),
+    sa.Column("fault", Words, nullable=False),
+    sa.Column("delivered", sa.Double),
+    sa.UniqueConstraint("endpoint", "digest", name="tidegauge_outbox_key"),
+    sa.Index("tidegauge_outbox_due", "delivered", "due"),
+    sa.Index("tidegauge_outbox_alarm", "endpoint", "alarm"),
+    sqlite_autoincrement=True,
 )

@@ -13,23 +13,39 @@ import sqlalchemy as sa
 from tidegauge.contracts import Clock
 from tidegauge.errors import UsageError
 from tidegauge.records import (
+    Alarm,
+    Annotation,
     Baseline,
+    Calibrated,
     Event,
     FollowedCluster,
     Landed,
     Landing,
+    Message,
     Part,
     Position,
     StoredPart,
     StreamKind,
     StreamState,
+    Tally,
     Window,
 )
 from tidegauge.store import queries, rows
 from tidegauge.store.address import parse
 from tidegauge.store.database import PATIENCE, Database, connect, lock_key, migrate
 from tidegauge.store.desk import SqlDesk
-from tidegauge.store.schema import baselines, batches, events, parts, positions, references, streams
+from tidegauge.store.outbox import claim_messages, find_messages, is_due
+from tidegauge.store.schema import (
+    annotations,
+    baselines,
+    batches,
+    events,
+    outbox,
+    parts,
+    positions,
+    references,
+    streams,
+)
 
 LEADER_PATIENCE = 2.0
 """Seconds that a would-be leader waits for SQLite's one lock, which a landing holds too, for a moment."""
@@ -227,6 +243,116 @@ class SqlStore:
         with self._reading() as connection:
             return queries.find_clusters(connection, stream, reference)
 
+    def tallies(
+        self,
+        stream: str,
+        *,
+        reference: str,
+        length: int,
+        segment: str,
+        since: int | None = None,
+        until: int | None = None,
+        newest: int | None = None,
+    ) -> tuple[Tally, ...]:
+        """Return tallies of panes by start: those that begin at ``since`` or later and end at ``until`` or earlier."""
+        with self._reading() as connection:
+            return queries.find_tallies(
+                connection,
+                stream,
+                reference=reference,
+                length=length,
+                segment=segment,
+                since=since,
+                until=until,
+                newest=newest,
+            )
+
+    def calibrated(self, stream: str, *, reference: str) -> tuple[Calibrated, ...]:
+        """Return how each segment of a stream varies by itself, by segment."""
+        with self._reading() as connection:
+            return queries.find_calibrated(connection, stream, reference)
+
+    def alarms(
+        self, stream: str | None = None, *, lasting: bool = False, since: int | None = None, newest: int | None = None
+    ) -> tuple[Alarm, ...]:
+        """Return alarms by opening, of one stream or all: those that last, or that spoke at ``since`` or later.
+
+        Those of all streams come by the clock at their opening, as panes of some may be of seconds and of others of
+        rows.
+        """
+        with self._reading() as connection:
+            return queries.find_alarms(connection, stream, lasting=lasting, since=since, newest=newest)
+
+    def annotate(self, annotation: Annotation) -> Annotation:
+        """Keep an annotation, new or in place of the one of its ``id``; return it with its id.
+
+        Raises
+        ------
+        UsageError
+            For a stream that was not begun, an id that is not there, or a span that ends before it begins.
+        """
+        values = rows.annotation_values(annotation)
+        with self._writing() as connection:
+            if annotation.stream:
+                queries.find_state(connection, annotation.stream)
+            if not annotation.id:
+                made = connection.execute(sa.insert(annotations).values(values).returning(annotations.c.id))
+                return replace(annotation, id=made.scalar_one())
+            same = annotations.c.id == annotation.id
+            if not connection.execute(sa.update(annotations).where(same).values(values)).rowcount:
+                raise _no_annotation(annotation.id)
+        return annotation
+
+    def unannotate(self, annotation: int) -> None:
+        """Delete an annotation; ``UsageError`` where there is none of this id."""
+        with self._writing() as connection:
+            same = annotations.c.id == rows.whole("annotation", annotation)
+            if not connection.execute(sa.delete(annotations).where(same)).rowcount:
+                raise _no_annotation(annotation)
+
+    def annotations(
+        self, stream: str | None = None, *, since: int | None = None, until: int | None = None
+    ) -> tuple[Annotation, ...]:
+        """Return annotations that touch the span from ``since`` to ``until``, by time, those for all streams among
+        them; all where no stream is given.
+        """
+        with self._reading() as connection:
+            return queries.find_annotations(connection, stream, since=since, until=until)
+
+    def claim(self, now: float, lease: float, most: int) -> tuple[Message, ...]:
+        """Return messages that are due, oldest first, and put them off by ``lease`` seconds, so that no other sender
+        takes them meanwhile.
+
+        Of one alarm and endpoint only the oldest that has not arrived is given, so that they arrive in order. A sender
+        that dies lets go of its messages when the lease ends: a message may arrive twice, with the same key.
+        """
+        now, until = rows.moment("now", now), rows.moment("lease", now + lease)
+        # Senders ask often, mostly in vain: that must not take SQLite's one lock from a leader.
+        with self._reading() as connection:
+            if not is_due(connection, now):
+                return ()
+        with self._writing() as connection:
+            return claim_messages(connection, now, until, most)
+
+    def sent(self, message: int, *, at: float) -> None:
+        """Keep that a message arrived, which counts as a try; one that had arrived, or is not there, is no error."""
+        arrived = {"delivered": rows.moment("delivered", at), "tries": outbox.c.tries + 1, "fault": ""}
+        with self._writing() as connection:
+            connection.execute(sa.update(outbox).where(*_waits(message)).values(arrived))
+
+    def failed(self, message: int, *, due: float, fault: str) -> None:
+        """Keep that a try failed, and when to try next; one that another sender brought, or is not there, is no
+        error.
+        """
+        again = {"due": rows.moment("due", due), "tries": outbox.c.tries + 1, "fault": fault}
+        with self._writing() as connection:
+            connection.execute(sa.update(outbox).where(*_waits(message)).values(again))
+
+    def messages(self, *, waiting: bool = False, newest: int | None = None) -> tuple[Message, ...]:
+        """Return messages, oldest first; those that have not arrived yet, or all that are kept."""
+        with self._reading() as connection:
+            return find_messages(connection, waiting=waiting, newest=newest)
+
     def scrub(self) -> None:
         """Leave no deleted byte in a SQLite file or its log; a PostgreSQL server does this itself (``VACUUM``).
 
@@ -274,6 +400,14 @@ class SqlStore:
 
 def _same(table: sa.Table, key: dict[str, Any]) -> tuple[sa.ColumnElement[bool], ...]:
     return tuple(table.c[column] == value for column, value in key.items())
+
+
+def _waits(message: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return outbox.c.id == rows.whole("message", message), outbox.c.delivered.is_(None)
+
+
+def _no_annotation(annotation: int) -> UsageError:
+    return UsageError("annotation", got=f"id {annotation}", want="the id of one that is kept")
 
 
 def _is_leader(connection: sa.Connection, stream: str) -> bool:

@@ -12,15 +12,20 @@ from tidegauge.errors import MismatchError
 from tidegauge.records import StreamState
 from tidegauge.store import queries
 from tidegauge.store.schema import (
+    alarms,
+    annotations,
     baselines,
     batches,
+    calibrations,
     clusters,
     events,
+    outbox,
     parts,
     positions,
     references,
     shares,
     streams,
+    tallies,
     windows,
 )
 from tidegauge.store.store import SqlStore
@@ -35,6 +40,10 @@ _CONTENT: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
     (events, ("id",)),
     (clusters, ("reference", "name")),
     (shares, ("reference", "name", "start", "length")),
+    (tallies, ("reference", "length", "segment", "start")),
+    (calibrations, ("reference", "segment")),
+    (alarms, ("alarm",)),
+    (annotations, ("id",)),
 )
 _ROWS_AT_ONCE = 200
 _BYTES_AT_ONCE = 1 << 23
@@ -44,6 +53,8 @@ def copy_store(source: SqlStore, target: SqlStore, streams: Sequence[str] | None
     """Copy streams, with all that is kept of them, in one transaction; return those that were not there yet.
 
     A stream that the target has with the same content stays as it is, so that a repeated copy changes nothing.
+    Annotations for all streams come along, each unless the target has it. Messages stay where they are, sent or
+    waiting: nobody is told again of what a copy holds.
 
     Parameters
     ----------
@@ -83,6 +94,7 @@ def copy_store(source: SqlStore, target: SqlStore, streams: Sequence[str] | None
                 continue
             _copy(read, write, name, target.name)
             copied.append(name)
+        _copy_shared(read, write)
     return tuple(copied)
 
 
@@ -92,7 +104,8 @@ def _is_there(connection: sa.Connection, state: StreamState) -> bool:
         return False
     there = queries.find_state(connection, state.stream, lock=True)
     begun = there == StreamState(state.stream, state.kind) != state
-    if not begun or any(next(_rows(connection, table, key, state.stream), None) for table, key in _CONTENT):
+    held = (*_CONTENT, (outbox, ("id",)))
+    if not begun or any(next(_rows(connection, table, key, state.stream), None) for table, key in held):
         return True
     connection.execute(sa.delete(streams).where(streams.c.stream == state.stream))
     return False
@@ -120,6 +133,14 @@ def _copy(read: sa.Connection, write: sa.Connection, stream: str, target: str) -
                 waiting, weight = [], 0
         if waiting:
             write.execute(sa.insert(table), waiting)
+
+
+def _copy_shared(read: sa.Connection, write: sa.Connection) -> None:
+    """Copy annotations for all streams that are not there yet."""
+    there = list(_rows(write, annotations, ("id",), ""))
+    missing = [values for values in _rows(read, annotations, ("id",), "") if values not in there]
+    if missing:
+        write.execute(sa.insert(annotations), missing)
 
 
 def _digest(connection: sa.Connection, stream: str) -> str:

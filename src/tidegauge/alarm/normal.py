@@ -1,0 +1,158 @@
+"""Normal traffic: its season, how panes depend on those before, and their noise; what is left of a pane is innovation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.alarm.season import Season, fit_season
+from tidegauge.alarm.tally import Layout
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+
+ORDER = 2
+"""Panes back that a pane may depend on."""
+MOST_SD = 5.0
+"""Where one of many components that are squared and summed is held."""
+UNEQUAL = 0.2
+"""Relative deviation of 1 / rows from which panes tell natural variation from sampling noise."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Tallies of panes in order: ``values`` float64 (T, q), ``rows`` float64 (T,), and ``moments`` float64 (T,), the middle
+    of each in epoch seconds, NaN where that is not known.
+    """
+
+    values: Float64
+    rows: Float64
+    moments: Float64
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, panes: Int | slice) -> Series:
+        """Some of the panes."""
+        return Series(self.values[panes], self.rows[panes], self.moments[panes])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Normal:
+    """What turns tallies into independent, standardised innovations.
+
+    ``coefficients`` (order, q) of an autoregression by component; the variance of an innovation is ``natural +
+    per_row / rows``, (q,) each; ``whitener`` (features, features) takes the correlation out of the block of features.
+    """
+
+    season: Season
+    coefficients: Float64
+    natural: Float64
+    per_row: Float64
+    whitener: Float32
+
+    def rest(self, series: Series) -> Float64:
+        """What is left of tallies when the season is taken off, float64 (T, q)."""
+        return series.values - self.season.at(series.moments)
+
+    def variance(self, rows: Float64) -> Float64:
+        """Of the innovations of panes with these numbers of rows, float64 (T, q)."""
+        return self.natural + self.per_row / rows[:, None]
+
+    def innovations(self, series: Series, layout: Layout) -> Float32:
+        """Standardised innovations, float32 (T, q + features): of every component, then of the whitened features.
+
+        The first panes have no past, and count as they are.
+        """
+        out = prewhitened(self.rest(series), self.coefficients) / np.sqrt(self.variance(series.rows))
+        out = out.astype(np.float32)
+        blocks = layout.blocks
+        whole = np.concatenate([out, out[:, blocks["features"]] @ self.whitener], axis=1)
+        for block in (blocks["features"], slice(blocks["spreads"].start + 1, blocks["spreads"].stop), slice(out.shape[1], None)):
+            np.clip(whole[:, block], -MOST_SD, MOST_SD, out=whole[:, block])
+        return whole
+
+
+def fit_normal(series: Series, layout: Layout, step: int, order: int = ORDER) -> Normal:
+    """Learn what is normal.
+
+    Parameters
+    ----------
+    series : Series
+        Panes in which all was well.
+    layout : Layout
+    step : int
+        Seconds of a bucket of the season.
+    order : int
+        Of the autoregression.
+    """
+    season = fit_season(series.values, series.moments, step)
+    rest = series.values - season.at(series.moments)
+    coefficients = yule_walker(rest, order)
+    out = prewhitened(rest, coefficients)
+    natural, per_row = noise_of(out, series.rows, layout.noise)
+    features = layout.blocks["features"]
+    standard = out[:, features] / np.sqrt(natural[features] + per_row[features] / series.rows[:, None])
+    return Normal(season, coefficients, natural, per_row, whitener_of(standard))
+
+
+def prewhitened(rest: Float64, coefficients: Float64) -> Float64:
+    """What the panes before do not foretell."""
+    out = rest.copy()
+    for lag, each in enumerate(coefficients, 1):
+        out[lag:] -= each * rest[:-lag]
+    return out
+
+
+def yule_walker(rest: Float64, order: int) -> Float64:
+    """Coefficients of an autoregression of each component by itself, float64 (order, q) (Yule, 1927; Walker, 1931).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = np.zeros((20_000, 1))
+    >>> for t in range(1, len(x)):
+    ...     x[t] = 0.6 * x[t - 1] + rng.standard_normal()
+    >>> yule_walker(x, 2).round(1).ravel().tolist()
+    [0.6, 0.0]
+    """
+    n = len(rest)
+    lags = np.stack([np.einsum("ij,ij->j", rest[lag:], rest[: n - lag]) / n for lag in range(order + 1)])
+    scale = np.maximum(lags[0], 1e-300)
+    whole = lags / scale
+    whole[0] = 1
+    apart = np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
+    system = whole[apart].transpose(2, 0, 1) + 1e-6 * np.eye(order)
+    return np.linalg.solve(system, whole[1:].T[:, :, None])[:, :, 0].T
+
+
+def noise_of(out: Float64, rows: Float64, theory: Float64) -> tuple[Float64, Float64]:
+    """Variance of innovations as ``natural + per_row / rows``, float64 (q,) each.
+
+    Where panes differ in rows the two are told apart by a weighted regression of the squares on 1 / rows; where they hardly
+    do, independent rows make the second part, and all else is natural.
+    """
+    square, inverse = out**2, 1 / rows
+    total = np.maximum(square.mean(0), 0.25 * theory * inverse.mean())
+    most = total / inverse.mean()
+    per_row = np.minimum(theory, most)
+    if inverse.std() > UNEQUAL * inverse.mean():
+        weight = inverse**-2.0
+        weight /= weight.sum()
+        apart = inverse - weight @ inverse
+        slope = ((weight * apart) @ square) / (weight @ apart**2)
+        per_row = np.clip(slope, per_row, most)
+    return np.maximum(total - per_row * inverse.mean(), 0), per_row
+
+
+def whitener_of(standard: Float64) -> Float32:
+    """Inverse root of the correlation, drawn towards none as the history is short, float32 (p, p)."""
+    n, p = standard.shape
+    covariance = standard.T @ standard / n
+    towards = min(1.0, (p + 1) / n + 0.02)
+    covariance = (1 - towards) * covariance + towards * np.diag(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance)
+    return ((vectors / np.sqrt(np.maximum(values, 1e-6))) @ vectors.T).astype(np.float32)

@@ -1,0 +1,119 @@
+"""The last 1, 2, 4 .. panes together: their standardised sums, and what each member of the panel makes of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.alarm.tally import Layout
+from tidegauge.score.scans import penalty
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+MEMBERS = ("mmd", "whitened_mmd", "spread", "component_spread", "mass_scan", "spread_scan", "novelty")
+"""What the detector asks of every window, after the members of the panel."""
+MOST_SKEW = 2.8
+TAIL, TAIL_EXCESS = 2.0, 0.8734
+"""Where the tail of a standard normal law begins, and its mean excess of z^2 / 2 there."""
+TAIL_WEIGHT = 15.0
+
+
+def window_sums(innovations: Float32, panes: int) -> Float32:
+    """Standardised sums of the last ``panes`` rows at each row from the ``panes``-th on, float32 (T - panes + 1, q)."""
+    if panes == 1:
+        return innovations
+    total = np.cumsum(innovations, axis=0, dtype=np.float64)
+    total[panes:] -= total[:-panes].copy()
+    return (total[panes - 1 :] / np.sqrt(panes)).astype(np.float32)
+
+
+def members_of(layout: Layout, sums: Float32, panes: int, mass_rows: Float64) -> Float64:
+    """Values of the members for standardised sums over ``panes`` panes, float64 (n, members).
+
+    Parameters
+    ----------
+    layout : Layout
+    sums : float32 array, shape (n, q + features)
+        Unit variance on normal traffic, by component; the whitened features come last.
+    panes : int
+    mass_rows : float64 array, shape (cells,)
+        Rows of each cell in a pane, that would vary as much if they came one by one.
+    """
+    blocks = layout.blocks
+    features, spreads, tails = (sums[:, blocks[name]] for name in ("features", "spreads", "tails"))
+    white = sums[:, layout.size :]
+    root = np.sqrt(layout.weights / layout.weights.sum()).astype(np.float32)
+    along = spreads[:, 1:]
+    off = penalty(layout.shares).astype(np.float32)
+    mass = rooted(sums[:, blocks["mass"]], (panes * mass_rows).astype(np.float32))
+    weighted = features * root
+    return np.stack(
+        [
+            np.einsum("ij,ij->i", weighted, weighted),
+            np.einsum("ij,ij->i", white, white),
+            spreads[:, 0] ** 2,
+            np.einsum("ij,ij->i", along, along),
+            (np.abs(mass) - off).max(1),
+            (np.abs(sums[:, blocks["width"]]) - off).max(1),
+            tails[:, 0],
+        ],
+        axis=1,
+    ).astype(np.float64)
+
+
+def rooted(z: Float32, expected: Float32) -> Float32:
+    """Signed root of the Poisson deviance of ``expected + z sqrt(expected)`` rows: nearer to normal where few are
+    expected.
+
+    Examples
+    --------
+    >>> rooted(np.float32([[0.0, 3.0, 3.0]]), np.float32([1.0, 1.0, 1e6])).round(2).tolist()
+    [[0.0, 2.25, 3.0]]
+    """
+    seen = np.maximum(expected + z * np.sqrt(expected), 0)
+    ratio = np.maximum(seen, np.float32(1e-12)) / expected
+    deviance = 2 * (seen * np.log(ratio) - (seen - expected))
+    return np.sign(z) * np.sqrt(np.maximum(deviance, 0))
+
+
+def law_of(values: Float64, panes: int) -> Float64:
+    """What normal traffic makes of each column: mean, standard deviation, skewness, and how much heavier its tail is than
+    these foretell, float64 (4, columns).
+
+    The last is the mean excess of ``z^2 / 2`` beyond TAIL over that of the normal law, drawn towards 1 as there are few
+    such windows that do not overlap.
+    """
+    mean, sd = values.mean(0), np.maximum(values.std(0), 1e-12)
+    skew = (((values - mean) / sd) ** 3).mean(0)
+    law = np.stack([mean, sd, skew, np.ones_like(mean)])
+    excess = np.maximum(normal_scores(values, law), TAIL) ** 2 / 2 - TAIL**2 / 2
+    apart = (excess > 0).sum(0) / panes
+    heavier = excess.sum(0) / np.maximum((excess > 0).sum(0), 1) / TAIL_EXCESS
+    law[3] = np.clip((apart * heavier + TAIL_WEIGHT) / (apart + TAIL_WEIGHT), 0.8, 2)
+    return law
+
+
+def normal_scores(values: Float64, law: Float64) -> Float64:
+    """Values of a law as standard normal ones, by Wilson and Hilferty's cube root (1931) of the gamma law of its first
+    three moments, and with a lighter or heavier tail beyond TAIL.
+
+    Examples
+    --------
+    >>> chi = np.random.default_rng(0).chisquare(10, (20_000, 1))
+    >>> z = normal_scores(chi, law_of(chi, 1))
+    >>> bool(abs(np.quantile(z, 0.999) - 3.09) < 0.15)
+    True
+    """
+    mean, sd, skew, tail = law
+    shape = 4 / np.clip(skew, 0.02, MOST_SKEW) ** 2
+    ratio = np.maximum(1 + (values - mean) / sd / np.sqrt(shape), 0)
+    z = 3 * np.sqrt(shape) * (np.cbrt(ratio) - 1 + 1 / (9 * shape))
+    far = np.sqrt(TAIL**2 + np.maximum(z**2 - TAIL**2, 0) / tail)
+    return np.where(z > TAIL, far, z)
+
+
+def lengths_for(history: int, most: int) -> tuple[int, ...]:
+    """1, 2, 4 .. panes: as far as ``most``, and as a history of so many panes can tell."""
+    longest = max(1, min(most, history // 32))
+    return tuple(2**i for i in range(int(np.log2(longest)) + 1))

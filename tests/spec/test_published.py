@@ -42,10 +42,9 @@ def written(value: Any) -> str:
 def allowed(about: dict[str, Any]) -> str:
     options = [each for each in about.get("anyOf", [about]) if each.get("type") != "null"]
     patterns = " ".join(each.get("pattern", "") for each in options)
-    if "panes" in patterns:
-        return "false alarms in a time, or in panes"
     if "smhdwy" in patterns:
-        return "a span of time, or rows" if "rows" in patterns else "a span of time"
+        timed = "false alarms in a time, or in panes" if "panes" in patterns else "a span of time"
+        return "a span of time, or rows" if "rows" in patterns else timed
     [only] = options
     if "enum" in only:
         return " or ".join(f"`{each}`" for each in only["enum"])
@@ -56,11 +55,14 @@ def allowed(about: dict[str, Any]) -> str:
     if only["type"] == "object":
         return "a table"
     if only["type"] == "array":
-        items = only["items"]
-        if "enum" in items:
-            return f"a list of {', '.join(f'`{each}`' for each in items['enum'])}"
-        return "a list of names" if items.get("type") == "string" else "a list of spans of time, or of rows"
+        return f"a list of {listed(only['items'])}"
     return {"boolean": "true or false", "string": "a path" if only.get("format") == "path" else "text"}[only["type"]]
+
+
+def listed(items: dict[str, Any]) -> str:
+    if "enum" in items:
+        return ", ".join(f"`{each}`" for each in items["enum"])
+    return "names" if items.get("type") == "string" else "spans of time, or of rows"
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from glob import glob
 from pathlib import Path
 
@@ -14,32 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.spec.conftest import Load, faults
 from tidegauge.errors import UsageError
 from tidegauge.records import Columns
-from tidegauge.spec import Pane, Spec, SpecError, StreamSpec, find_file, length_text, load_spec
+from tidegauge.spec import Pane, SpecError, StreamSpec, find_file, length_text, load_spec
 from tidegauge.spec.fault import masked
 from tidegauge.spec.length import SECONDS, read_seconds
 
-Load = Callable[..., Spec]
 HOUR, DAY, WEEK = 3600, 86_400, 604_800
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Load a text, as a file of this folder, under an environment of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(text: str | bytes, environ: Mapping[str, str] | None = None, *, name: str = "tidegauge.toml") -> Spec:
-        Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
-        return load_spec(Path(name), environ or {})
-
-    return call
-
-
-def faults(load: Load, text: str, environ: Mapping[str, str] | None = None, **more: str) -> list[str]:
-    with pytest.raises(UsageError) as caught:
-        load(text, environ, **more)
-    return [str(each) for each in getattr(caught.value, "faults", [caught.value])]
 
 
 # What is read

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegauge.alarm.normal import ORDER, Normal, Series, fit_normal
 from tidegauge.alarm.season import HOUR
 from tidegauge.alarm.tally import Layout
-from tidegauge.alarm.windows import lengths_for, members_of, law_of, normal_scores, window_sums
+from tidegauge.alarm.windows import law_of, lengths_for, members_of, normal_scores, window_sums
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

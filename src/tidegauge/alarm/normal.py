@@ -93,7 +93,7 @@ def fit_normal(series: Series, layout: Layout, step: int, order: int = ORDER) ->
     rest = series.values - season.at(series.moments)
     coefficients = yule_walker(rest, order)
     out = prewhitened(rest, coefficients)
-    natural, per_row = noise_of(out, series.rows, layout.noise)
+    natural, per_row = noise_of(out, series.rows, layout)
     features = layout.blocks["features"]
     standard = out[:, features] / np.sqrt(natural[features] + per_row[features] / series.rows[:, None])
     return Normal(season, coefficients, natural, per_row, whitener_of(standard))
@@ -129,16 +129,16 @@ def yule_walker(rest: Float64, order: int) -> Float64:
     return np.linalg.solve(system, whole[1:].T[:, :, None])[:, :, 0].T
 
 
-def noise_of(out: Float64, rows: Float64, theory: Float64) -> tuple[Float64, Float64]:
+def noise_of(out: Float64, rows: Float64, layout: Layout) -> tuple[Float64, Float64]:
     """Variance of innovations as ``natural + per_row / rows``, float64 (q,) each.
 
     Where panes differ in rows the two are told apart by a weighted regression of the squares on 1 / rows; where they hardly
     do, independent rows make the second part, and all else is natural.
     """
     square, inverse = out**2, 1 / rows
-    total = np.maximum(square.mean(0), 0.25 * theory * inverse.mean())
+    total = np.maximum(square.mean(0), layout.least * inverse.mean())
     most = total / inverse.mean()
-    per_row = np.minimum(theory, most)
+    per_row = np.minimum(layout.noise, most)
     if inverse.std() > UNEQUAL * inverse.mean():
         weight = inverse**-2.0
         weight /= weight.sum()

@@ -16,6 +16,8 @@ Float64 = npt.NDArray[np.float64]
 
 FEATURES = 128
 """Principal axes of the random features that are kept."""
+FEWEST_ROWS = 20
+"""Rows of the reference that a cell needs before its width is looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +49,15 @@ class Layout:
         return {name: slice(end - size, end) for name, end, size in zip(names, ends, sizes, strict=True)}
 
     @property
+    def least(self) -> Float64:
+        """The least variance of one row's contribution that is believed, (q,): in a cell that a history hardly met, that of
+        rows which come one by one; elsewhere a quarter of it, as other laws of one row vary less.
+        """
+        factor = np.full(self.size, 0.25)
+        factor[self.blocks["mass"].start : self.blocks["width"].stop] = 1
+        return factor * self.noise
+
+    @property
     def size(self) -> int:
         """Numbers of a tally."""
         return self.features + self.spreads + 2 * self.cells + self.tails
@@ -72,6 +83,7 @@ class Tallier:
         self._axes = vectors[:, kept] / np.sqrt(values[kept])
         rows, (near, square) = np.maximum(cell_rows(basis, base), 1), cell_distances(basis, base)
         self._distance = near / rows
+        self._known = rows >= FEWEST_ROWS
         m = float(base["count"][0])
         shares = (cell_rows(basis, base) + 0.5) / (m + 1)
         mean, spread = average(base, "mean"), average(base, "spread")
@@ -119,8 +131,9 @@ class Tallier:
                 average(sums, "mean")[..., -1:],
                 average(sums, "spread")[..., :components],
                 mass / count,
-                (near - self._distance * mass) / count,
+                self._known * (near - self._distance * mass) / count,
                 average(sums, "novelty"),
             ],
             axis=-1,
         )
+

@@ -22,7 +22,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 SKETCH = b"TGSKETC\x01"
 REFERENCE = b"TGREFER\x01"
-KINDS = {SKETCH[:7]: "sketch", REFERENCE[:7]: "reference"}
+CALIBRATION = b"TGCALIB\x01"
+KINDS = {SKETCH[:7]: "sketch", REFERENCE[:7]: "reference", CALIBRATION[:7]: "calibration"}
 MOST_BYTES = 1 << 30
 DIGEST = 32
 UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError)

@@ -19,7 +19,7 @@ EndpointKind = Literal["webhook", "alertmanager"]
 
 BUDGET_PATTERN: Final = r"^\s*[0-9]{1,6}\s+in\s+[0-9]{1,12}\s*([smhdwy]|panes?)\s*$"
 SECRET_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)?$"
-URL_PATTERN: Final = r"^https?://[!-~]+$"
+URL_PATTERN: Final = r"^https?://[!-\[\]-~]+$"
 
 _BUDGET = re.compile(r"\s*([0-9]{1,6})\s+in\s+([0-9]{1,12}\s*[smhdwy]|([0-9]{1,12})\s*panes?)\s*", re.ASCII)
 _BUDGET_WANTED: Final = "false alarms in a time, such as '1 in 90d', or in panes, such as '1 in 5000 panes'"

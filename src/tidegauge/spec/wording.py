@@ -108,12 +108,12 @@ def _known(path: Path) -> tuple[str, str]:
     """What may stand where an unknown setting stands, and a hint where it belongs elsewhere."""
     key = str(path[-1])
     names = _names(_table(path[:-1]))
+    for inner, model in _INNER.items():
+        if key in model.model_fields and len(path) == 3 and path[0] == "streams":
+            return f"it in [{path_text((*path[:-1], inner))}]", ""
     near = difflib.get_close_matches(key.lower(), names, n=1)
     if near:
         return f"{near[0]!r}, the nearest known one", ""
-    for inner, model in _INNER.items():
-        if key in model.model_fields and len(path) == 3:
-            return f"it in [{path_text((*path[:-1], inner))}]", ""
     hint = f"{key!r} is a setting of a stream" if len(path) == 1 and key in StreamSpec.model_fields else ""
     return f"one of {', '.join(names)}", hint
 

@@ -1,0 +1,165 @@
+"""Calibration: what a history, or the reference alone, teaches a detector, and how long it goes without a false alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidegauge.alarm.detector import Detector, fit_detector
+from tidegauge.alarm.normal import Normal, Series
+from tidegauge.alarm.run_length import Achieved, RunLength, fit_run_length
+from tidegauge.alarm.season import Season
+from tidegauge.alarm.tally import Layout, Tallier
+from tidegauge.basis import project
+from tidegauge.errors import ArtefactError, UsageError
+from tidegauge.records import Tally
+from tidegauge.reference import Reference
+from tidegauge.sketch.codec import CALIBRATION, UNREADABLE, pack, take, unpack
+from tidegauge.sketch.pieces import contributions
+from tidegauge.sketch.sketch import sample_rows
+
+Float64 = npt.NDArray[np.float64]
+
+FEWEST_PANES = 128
+"""A history of fewer panes teaches less than the reference does."""
+FEWEST_BLOCK = 4
+SYNTHETIC, STRETCH, LONGEST = 2048, 64, 16
+"""Panes made of the reference's rows; panes that share one error of the reference; panes of their longest window."""
+_PIECES = ("count", "mean", "features", "spread", "cells", "distances", "novelty")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """A detector and its law of run lengths.
+
+    ``panes`` of history taught it; none where the reference alone did, for panes of about ``rows`` rows.
+    """
+
+    detector: Detector
+    law: RunLength
+    panes: int
+    rows: float
+
+    def firm(self, promise: float) -> bool:
+        """Whether the history is at least as long as the promised run length; otherwise all is provisional."""
+        return self.panes >= promise
+
+    def threshold(self, promise: float) -> float:
+        """The threshold whose mean run length is ``promise`` panes."""
+        return self.law.threshold(promise)
+
+    def achieved(self, promise: float) -> Achieved:
+        """What that threshold is known to hold."""
+        return self.law.achieved(self.threshold(promise))
+
+    def to_bytes(self) -> bytes:
+        """As bytes that ``from_bytes`` reads."""
+        normal, season = self.detector.normal, self.detector.normal.season
+        arrays = {
+            "season.mean": season.mean,
+            "season.day": season.day,
+            "season.week": season.week,
+            "coefficients": normal.coefficients,
+            "natural": normal.natural,
+            "per_row": normal.per_row,
+            "whitener": normal.whitener,
+            "mass_rows": self.detector.mass_rows,
+            "laws": self.detector.laws,
+        }
+        law = self.law
+        header = {
+            "step": season.step,
+            "lengths": list(self.detector.lengths),
+            "law": [law.block, law.place, law.scale, law.blocks, law.panes],
+            "panes": self.panes,
+            "rows": self.rows,
+        }
+        return pack(CALIBRATION, arrays, header)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, layout: Layout, what: str = "calibration") -> Calibration:
+        """Reverse ``to_bytes``; ``ArtefactError`` where the bytes are damaged or of another layout."""
+        arrays, header = unpack(CALIBRATION, data, what)
+        try:
+            return cls(*_parsed(arrays, header, layout))
+        except UNREADABLE as error:
+            raise ArtefactError(what, got=f"parts that do not fit ({error})", want="those of its reference") from error
+
+
+def _parsed(arrays: dict[str, Any], header: dict[str, Any], layout: Layout) -> tuple[Detector, RunLength, int, float]:
+    q, lengths = layout.size, tuple(int(each) for each in header["lengths"])
+    block, place, scale, blocks, panes = header["law"]
+
+    def profile(name: str) -> Float64:
+        return take(arrays, name, "float64", (None, q)) if len(arrays[name]) else np.empty((0, q))
+
+    season = Season(take(arrays, "season.mean", "float64", (q,)), profile("season.day"), profile("season.week"), int(header["step"]))
+    order = len(arrays["coefficients"])
+    normal = Normal(
+        season,
+        take(arrays, "coefficients", "float64", (order, q)),
+        take(arrays, "natural", "float64", (q,)),
+        take(arrays, "per_row", "float64", (q,)),
+        take(arrays, "whitener", "float32", (layout.features, layout.features)),
+    )
+    mass_rows = take(arrays, "mass_rows", "float64", (layout.cells,))
+    detector = Detector(layout, normal, mass_rows, lengths, take(arrays, "laws", "float64", (len(lengths), 4, None)))
+    return detector, RunLength(int(block), float(place), float(scale), int(blocks), int(panes)), int(header["panes"]), float(header["rows"])
+
+
+def series_of(tallies: Sequence[Tally], layout: Layout) -> Series:
+    """Tallies in the order of time as one series."""
+    for tally in tallies:
+        if tally.values.shape != (layout.size,):
+            raise ArtefactError(f"tally of {tally.key.stream}", got=f"{tally.values.size} numbers", want=f"{layout.size}")
+    values = np.array([tally.values for tally in tallies], np.float64).reshape(len(tallies), layout.size)
+    moments = np.array([np.nan if tally.moment is None else tally.moment for tally in tallies], np.float64)
+    return Series(values, np.array([max(tally.rows, 1) for tally in tallies], np.float64), moments)
+
+
+def learn(series: Series, layout: Layout, *, pane: int | None = None) -> Calibration:
+    """Learn from a history of panes in which all was well.
+
+    Parameters
+    ----------
+    series : Series
+        At least FEWEST_PANES panes.
+    layout : Layout
+    pane : int, optional
+        Seconds of a pane; None where panes are of rows.
+    """
+    if len(series) < FEWEST_PANES:
+        raise UsageError("calibration", got=f"a history of {len(series)} panes", want=f"at least {FEWEST_PANES}")
+    detector, statistic = fit_detector(series, layout, pane=pane)
+    law = fit_run_length(statistic, max(detector.lengths[-1], FEWEST_BLOCK))
+    return Calibration(detector, law, len(series), float(np.median(series.rows)))
+
+
+def from_reference(reference: Reference, tallier: Tallier, rows: int) -> Calibration | None:
+    """Learn from the rows that a reference keeps, as if they came one by one; None where it keeps too few.
+
+    Panes of ``rows`` rows are drawn from them again and again. Every STRETCH panes their weights are drawn anew (a Bayesian
+    bootstrap: Rubin, 1981), so that the error of the reference itself, which all panes share, is in it. What no reference
+    knows, how weeks differ by themselves, is not.
+    """
+    x = sample_rows(reference.basis, reference.base.uniform)
+    if len(x) < FEWEST_PANES:
+        return None
+    rng = np.random.default_rng([reference.seed, 11])
+    dense = {name: c.dense().astype(np.float64) for name, c in contributions(reference.basis, project(reference.basis, x), _PIECES).items()}
+    library = tallier.of_sums(dense).astype(np.float64)
+    library -= library.mean(0)
+    known = np.full(len(x), reference.base.rows / len(x))
+    values = []
+    for _ in range(SYNTHETIC // STRETCH):
+        weights = rng.dirichlet(known)
+        values.append(rng.multinomial(rows, weights, size=STRETCH) @ library / rows)
+    count = len(values) * STRETCH
+    series = Series(np.concatenate(values), np.full(count, float(rows)), np.full(count, np.nan))
+    detector, statistic = fit_detector(series, tallier.layout, most=LONGEST, order=0)
+    law = fit_run_length(statistic, max(detector.lengths[-1], FEWEST_BLOCK))
+    return Calibration(detector, law, 0, float(rows))

@@ -26,7 +26,7 @@ Int = npt.NDArray[np.int64]
 Kind = Literal["normal", "rotation", "spread"]
 
 ROWS, HOUR = 1000, 3600
-EACH = 250
+EACH = 100
 PIECES = ("count", "mean", "features", "spread", "cells", "distances", "novelty")
 REFERENCE_ROWS = 10_000
 AT_ONCE = 500

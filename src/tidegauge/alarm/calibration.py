@@ -160,6 +160,7 @@ def from_reference(reference: Reference, tallier: Tallier, rows: int) -> Calibra
         values.append(rng.multinomial(rows, weights, size=STRETCH) @ library / rows)
     count = len(values) * STRETCH
     series = Series(np.concatenate(values), np.full(count, float(rows)), np.full(count, np.nan))
-    detector, statistic = fit_detector(series, tallier.layout, most=LONGEST, order=0)
+    longest = int(np.clip(reference.base.rows // rows, 1, LONGEST))
+    detector, statistic = fit_detector(series, tallier.layout, most=longest, order=0)
     law = fit_run_length(statistic, max(detector.lengths[-1], FEWEST_BLOCK))
     return Calibration(detector, law, 0, float(rows))

@@ -20,6 +20,7 @@ TABLES = (
     "false_alarms_frozen",
     "power_frozen",
     "followed",
+    "run_length",
     "faults",
     "peers",
 )

@@ -1,7 +1,7 @@
 """Session traffic in the 768 dimensions of T4, with daily and weekly seasons, pane by pane.
 
-A pane is 1,000 rows of a library of rows, so that its tally is the mean of theirs: that of a sketch of the same rows, to
-rounding, at a thousandth of the cost.
+A pane is 1,000 rows of a library of rows, so that its tally is the mean of theirs: that of a sketch of the same rows,
+to rounding, at a thousandth of the cost.
 """
 
 from __future__ import annotations
@@ -59,10 +59,16 @@ def tallier() -> Tallier:
 
 
 @cache
-def library(kind: Kind = "normal") -> Float32:
-    """Tallies of single rows, float32 (topics x EACH, q), topic by topic."""
+def vectors(kind: Kind = "normal") -> Float32:
+    """The rows of the library, float32 (topics x EACH, D), topic by topic."""
     rng = np.random.default_rng([5, 2, len(kind)])
-    return row_tallies(draw(np.repeat(np.arange(CLUSTERS + 1), EACH), rng, kind))
+    return draw(np.repeat(np.arange(CLUSTERS + 1), EACH), rng, kind)
+
+
+@cache
+def library(kind: Kind = "normal") -> Float32:
+    """The tally of each by itself, float32 (topics x EACH, q)."""
+    return row_tallies(vectors(kind))
 
 
 def row_tallies(x: Float32) -> Float32:
@@ -77,8 +83,8 @@ def row_tallies(x: Float32) -> Float32:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens from its first pane on: ``new`` share of rows on the new topic, which it takes ``ramp`` panes to reach;
-    another mix; another library.
+    """What happens from its first pane on: ``new`` share of rows on the new topic, which it takes ``ramp`` panes to
+    reach; another mix; another library.
     """
 
     new: float = 0.0
@@ -114,6 +120,12 @@ class Traffic:
         moments = (first + np.arange(count) + 0.5) * HOUR
         return Series(np.concatenate(values).astype(np.float64), np.full(count, float(ROWS)), moments)
 
+    def picks(
+        self, count: int, rng: np.random.Generator, *, first: int = 0, since: int = 0, change: Change = NOTHING
+    ) -> Int:
+        """Rows of the library that make up ``count`` panes, int64 (count, ROWS)."""
+        return self.topics(count, rng, first, since, change) * EACH + rng.integers(EACH, size=(count, ROWS))
+
     def topics(self, count: int, rng: np.random.Generator, first: int, since: int, change: Change) -> Int:
         """Topics of the rows of ``count`` panes, int64 (count, ROWS)."""
         cumulative = self.mixes(first + np.arange(count), change).cumsum(1)
@@ -133,7 +145,11 @@ class Traffic:
         return fresh.reshape(count, ROWS)
 
     def _some(self, count: int, rng: np.random.Generator, first: int, since: int, change: Change) -> Float32:
-        rows = self.topics(count, rng, first, since, change) * EACH + rng.integers(EACH, size=(count, ROWS))
-        size = (CLUSTERS + 1) * EACH
-        counts = np.bincount((rows + size * np.arange(count)[:, None]).ravel(), minlength=count * size)
-        return counts.reshape(count, size).astype(np.float32) @ library(change.kind) / np.float32(ROWS)
+        return mean_tallies(self.picks(count, rng, first=first, since=since, change=change), change.kind)
+
+
+def mean_tallies(picks: Int, kind: Kind = "normal") -> Float32:
+    """Tallies of panes made up of these rows of the library, float32 (n, q)."""
+    n, size = len(picks), (CLUSTERS + 1) * EACH
+    counts = np.bincount((picks + size * np.arange(n)[:, None]).ravel(), minlength=n * size)
+    return counts.reshape(n, size).astype(np.float32) @ library(kind) / np.float32(picks.shape[1])

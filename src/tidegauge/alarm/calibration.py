@@ -1,9 +1,8 @@
-"""Calibration: what a history, or the reference alone, teaches a detector, and how long it goes without a false alarm."""
+"""Calibration: what a history, or the reference alone, teaches a detector, and how long it then stays quiet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from tidegauge.alarm.season import Season
 from tidegauge.alarm.tally import Layout, Tallier
 from tidegauge.basis import project
 from tidegauge.errors import ArtefactError, UsageError
-from tidegauge.records import Tally
 from tidegauge.reference import Reference
 from tidegauge.sketch.codec import CALIBRATION, UNREADABLE, pack, take, unpack
 from tidegauge.sketch.pieces import contributions
@@ -97,7 +95,8 @@ def _parsed(arrays: dict[str, Any], header: dict[str, Any], layout: Layout) -> t
     def profile(name: str) -> Float64:
         return take(arrays, name, "float64", (None, q)) if len(arrays[name]) else np.empty((0, q))
 
-    season = Season(take(arrays, "season.mean", "float64", (q,)), profile("season.day"), profile("season.week"), int(header["step"]))
+    mean = take(arrays, "season.mean", "float64", (q,))
+    season = Season(mean, profile("season.day"), profile("season.week"), int(header["step"]))
     order = len(arrays["coefficients"])
     normal = Normal(
         season,
@@ -108,20 +107,11 @@ def _parsed(arrays: dict[str, Any], header: dict[str, Any], layout: Layout) -> t
     )
     mass_rows = take(arrays, "mass_rows", "float64", (layout.cells,))
     detector = Detector(layout, normal, mass_rows, lengths, take(arrays, "laws", "float64", (len(lengths), 4, None)))
-    return detector, RunLength(int(block), float(place), float(scale), int(blocks), int(panes)), int(header["panes"]), float(header["rows"])
+    law = RunLength(int(block), float(place), float(scale), int(blocks), int(panes))
+    return detector, law, int(header["panes"]), float(header["rows"])
 
 
-def series_of(tallies: Sequence[Tally], layout: Layout) -> Series:
-    """Tallies in the order of time as one series."""
-    for tally in tallies:
-        if tally.values.shape != (layout.size,):
-            raise ArtefactError(f"tally of {tally.key.stream}", got=f"{tally.values.size} numbers", want=f"{layout.size}")
-    values = np.array([tally.values for tally in tallies], np.float64).reshape(len(tallies), layout.size)
-    moments = np.array([np.nan if tally.moment is None else tally.moment for tally in tallies], np.float64)
-    return Series(values, np.array([max(tally.rows, 1) for tally in tallies], np.float64), moments)
-
-
-def learn(series: Series, layout: Layout, *, pane: int | None = None) -> Calibration:
+def learn(series: Series, layout: Layout, *, pane: int | None = None, season: bool = True) -> Calibration:
     """Learn from a history of panes in which all was well.
 
     Parameters
@@ -131,7 +121,11 @@ def learn(series: Series, layout: Layout, *, pane: int | None = None) -> Calibra
     layout : Layout
     pane : int, optional
         Seconds of a pane; None where panes are of rows.
+    season : bool
+        Whether panes are compared with the same hours.
     """
+    if not season:
+        series = replace(series, moments=np.full(len(series), np.nan))
     if len(series) < FEWEST_PANES:
         raise UsageError("calibration", got=f"a history of {len(series)} panes", want=f"at least {FEWEST_PANES}")
     detector, statistic = fit_detector(series, layout, pane=pane)
@@ -142,16 +136,16 @@ def learn(series: Series, layout: Layout, *, pane: int | None = None) -> Calibra
 def from_reference(reference: Reference, tallier: Tallier, rows: int) -> Calibration | None:
     """Learn from the rows that a reference keeps, as if they came one by one; None where it keeps too few.
 
-    Panes of ``rows`` rows are drawn from them again and again. Every STRETCH panes their weights are drawn anew (a Bayesian
-    bootstrap: Rubin, 1981), so that the error of the reference itself, which all panes share, is in it. What no reference
-    knows, how weeks differ by themselves, is not.
+    Panes of ``rows`` rows are drawn from them again and again. Every STRETCH panes their weights are drawn anew (a
+    Bayesian bootstrap: Rubin, 1981), so that the error of the reference itself, which all panes share, is in it. What
+    no reference knows, how weeks differ by themselves, is not.
     """
     x = sample_rows(reference.basis, reference.base.uniform)
     if len(x) < FEWEST_PANES:
         return None
     rng = np.random.default_rng([reference.seed, 11])
-    dense = {name: c.dense().astype(np.float64) for name, c in contributions(reference.basis, project(reference.basis, x), _PIECES).items()}
-    library = tallier.of_sums(dense).astype(np.float64)
+    columns = contributions(reference.basis, project(reference.basis, x), _PIECES)
+    library = tallier.of_sums({name: c.dense().astype(np.float64) for name, c in columns.items()}).astype(np.float64)
     library -= library.mean(0)
     known = np.full(len(x), reference.base.rows / len(x))
     values = []

@@ -36,6 +36,7 @@ class Detector:
     laws: Float64
 
     def innovations(self, series: Series) -> Float32:
+        """What the panes before do not foretell, standardised, float32 (T, q + features)."""
         return self.normal.innovations(series, self.layout)
 
     def scores(self, innovations: Float32) -> Float64:
@@ -46,9 +47,7 @@ class Detector:
         for i, panes in enumerate(self.lengths):
             if panes <= len(innovations):
                 sums = window_sums(innovations, panes)
-                out[panes - 1 :, i] = normal_scores(
-                    members_of(self.layout, sums, panes, self.mass_rows), self.laws[i]
-                )
+                out[panes - 1 :, i] = normal_scores(members_of(self.layout, sums, panes, self.mass_rows), self.laws[i])
         return out
 
     def statistic(self, innovations: Float32) -> Float64:

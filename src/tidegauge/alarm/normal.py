@@ -1,4 +1,4 @@
-"""Normal traffic: its season, how panes depend on those before, and their noise; what is left of a pane is innovation."""
+"""Normal traffic: its season, how panes depend on those before, and their noise; the rest of a pane is innovation."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ UNEQUAL = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """Tallies of panes in order: ``values`` float64 (T, q), ``rows`` float64 (T,), and ``moments`` float64 (T,), the middle
-    of each in epoch seconds, NaN where that is not known.
+    """Tallies of panes in order: ``values`` float64 (T, q), ``rows`` float64 (T,), and ``moments`` float64 (T,), the
+    middle of each in epoch seconds, NaN where that is not known.
     """
 
     values: Float64
@@ -71,7 +71,8 @@ class Normal:
         out = out.astype(np.float32)
         blocks = layout.blocks
         whole = np.concatenate([out, out[:, blocks["features"]] @ self.whitener], axis=1)
-        for block in (blocks["features"], slice(blocks["spreads"].start + 1, blocks["spreads"].stop), slice(out.shape[1], None)):
+        along = slice(blocks["spreads"].start + 1, blocks["spreads"].stop)
+        for block in (blocks["features"], along, slice(out.shape[1], None)):
             np.clip(whole[:, block], -MOST_SD, MOST_SD, out=whole[:, block])
         return whole
 
@@ -132,8 +133,8 @@ def yule_walker(rest: Float64, order: int) -> Float64:
 def noise_of(out: Float64, rows: Float64, layout: Layout) -> tuple[Float64, Float64]:
     """Variance of innovations as ``natural + per_row / rows``, float64 (q,) each.
 
-    Where panes differ in rows the two are told apart by a weighted regression of the squares on 1 / rows; where they hardly
-    do, independent rows make the second part, and all else is natural.
+    Where panes differ in rows the two are told apart by a weighted regression of the squares on 1 / rows; where they
+    hardly do, independent rows make the second part, and all else is natural.
     """
     square, inverse = out**2, 1 / rows
     total = np.maximum(square.mean(0), layout.least * inverse.mean())

@@ -1,4 +1,4 @@
-"""How long normal traffic goes on without a false alarm: a tail fitted to the history, and how far it can be trusted."""
+"""How long normal traffic goes without a false alarm: a tail fitted to the history, and how far it can be trusted."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Achieved:
 
 @dataclass(frozen=True, slots=True)
 class RunLength:
-    """Gumbel's law of the maximum of ``statistic ** POWER`` over ``block`` panes: ``place`` and ``scale``, from ``blocks``
-    blocks of a history of ``panes`` panes.
+    """Gumbel's law of the maximum of ``statistic ** POWER`` over ``block`` panes: ``place`` and ``scale``, from
+    ``blocks`` blocks of a history of ``panes`` panes.
 
     Examples
     --------

@@ -55,8 +55,8 @@ def fit_season(values: Float64, moments: Float64, step: int) -> Season:
 
     Notes
     -----
-    Each level is a random-effects model: a bucket's mean of n panes is multiplied by tau^2 / (tau^2 + s^2 / n), with s^2
-    the variance within buckets and tau^2 that between them beyond what s^2 explains (DerSimonian and Laird, 1986).
+    Each level is a random-effects model: a bucket's mean of n panes is multiplied by tau^2 / (tau^2 + s^2 / n), with
+    s^2 the variance within buckets and tau^2 that between them beyond what s^2 explains (DerSimonian and Laird, 1986).
     """
     mean = values.mean(0)
     none = np.empty((0, values.shape[1]))

@@ -50,8 +50,8 @@ class Layout:
 
     @property
     def least(self) -> Float64:
-        """The least variance of one row's contribution that is believed, (q,): in a cell that a history hardly met, that of
-        rows which come one by one; elsewhere a quarter of it, as other laws of one row vary less.
+        """The least variance of one row's contribution that is believed, (q,): in a cell that a history hardly met,
+        that of rows which come one by one; elsewhere a quarter of it, as other laws of one row vary less.
         """
         factor = np.full(self.size, 0.25)
         factor[self.blocks["mass"].start : self.blocks["width"].stop] = 1
@@ -136,4 +136,3 @@ class Tallier:
             ],
             axis=-1,
         )
-

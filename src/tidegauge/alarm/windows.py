@@ -78,8 +78,8 @@ def rooted(z: Float32, expected: Float32) -> Float32:
 
 
 def law_of(values: Float64, panes: int) -> Float64:
-    """What normal traffic makes of each column: mean, standard deviation, skewness, and how much heavier its tail is than
-    these foretell, float64 (4, columns).
+    """What normal traffic makes of each column: mean, standard deviation, skewness, and how much heavier its tail is
+    than these foretell, float64 (4, columns).
 
     The last is the mean excess of ``z^2 / 2`` beyond TAIL over that of the normal law, drawn towards 1 as there are few
     such windows that do not overlap.

@@ -13,10 +13,11 @@ from tidegauge.errors import StoreError, UsageError
 from tidegauge.gate import admit
 from tidegauge.monitor import Canaries, Monitor
 from tidegauge.records import Batch, Landed, Landing, Position, StreamState, Window
+from tidegauge.run.alarms import Lookout
 from tidegauge.run.baseline import check_model, check_pane, in_force, rebaseline
 from tidegauge.run.buffer import Buffer, Row
 from tidegauge.run.settle import MOST_PARTS, settle
-from tidegauge.spec import StreamSpec
+from tidegauge.spec import Alarms, StreamSpec
 
 TRIES = 20
 """How often a batch is stepped anew because other writers were faster."""
@@ -33,6 +34,10 @@ class Recorder:
         Its ``reference`` comes into force where none is yet.
     canaries : Canaries, optional
         Read from ``spec.canary`` where None.
+    alarms : Alarms, optional
+        The budget of false alarms, and whom to tell; one in 90 days, and nobody, where None.
+    streams : int
+        Streams that share the budget.
     clock : callable
         What time it is; it may go backwards, the recorder does not.
 
@@ -66,8 +71,16 @@ class Recorder:
     """
 
     def __init__(
-        self, store: Store, spec: StreamSpec, *, canaries: Canaries | None = None, clock: Clock = time.time
+        self,
+        store: Store,
+        spec: StreamSpec,
+        *,
+        canaries: Canaries | None = None,
+        alarms: Alarms | None = None,
+        streams: int = 1,
+        clock: Clock = time.time,
     ) -> None:
+        self.lookout = Lookout(spec, alarms or Alarms(), streams)
         self.store, self.spec, self._clock = store, spec, clock
         self._latest = float("-inf")
         self._canaries = _canaries_of(spec) if canaries is None else canaries
@@ -201,7 +214,7 @@ class Recorder:
         if not (due or whole or changed or self._unmerged >= MOST_PARTS):
             return ()
         self._unmerged = 0
-        return settle(self.store, monitor, at=self.now(), whole=whole)
+        return settle(self.store, monitor, at=self.now(), whole=whole, lookout=self.lookout)
 
     def windows(self, **where: Any) -> tuple[Window, ...]:
         """Closed windows, after closing what is due; ``where`` as of ``Store.windows``."""

@@ -11,6 +11,7 @@ from tidegauge.contracts import Desk, Store
 from tidegauge.errors import ArtefactError
 from tidegauge.monitor import Monitor
 from tidegauge.records import ALL, NONE, Event, PaneKey, Part, StoredPart, Window
+from tidegauge.run.alarms import MOST_PANES, Lookout
 from tidegauge.sketch.sketch import Sketch
 from tidegauge.window.ladder import closing
 from tidegauge.window.moment import moment
@@ -21,7 +22,9 @@ MOST_PARTS = 16
 EVER = -(10**12)
 
 
-def settle(store: Store, monitor: Monitor, *, at: float, whole: bool = False) -> tuple[Window, ...]:
+def settle(
+    store: Store, monitor: Monitor, *, at: float, whole: bool = False, lookout: Lookout | None = None
+) -> tuple[Window, ...]:
     """Close every pane and window that is due, and let those go that have had their time.
 
     Parameters
@@ -33,6 +36,8 @@ def settle(store: Store, monitor: Monitor, *, at: float, whole: bool = False) ->
         Epoch seconds by the clock: the present content of a snapshot is judged as of then.
     whole : bool
         Close what is still open as well, as before another reference comes into force.
+    lookout : Lookout, optional
+        Raises alarms; none are where it is None.
 
     Returns
     -------
@@ -45,10 +50,12 @@ def settle(store: Store, monitor: Monitor, *, at: float, whole: bool = False) ->
             return ()
         if desk.state.pane not in ("", str(monitor.spec.pane)):
             return ()
-        return close(desk, monitor, at=at, whole=whole)
+        return close(desk, monitor, at=at, whole=whole, lookout=lookout)
 
 
-def close(desk: Desk, monitor: Monitor, *, at: float, whole: bool = False) -> tuple[Window, ...]:
+def close(
+    desk: Desk, monitor: Monitor, *, at: float, whole: bool = False, lookout: Lookout | None = None
+) -> tuple[Window, ...]:
     """Close what is due within a transaction that is held already."""
     if monitor.spec.kind == "snapshot":
         return _judge_present(desk, monitor, at)
@@ -60,7 +67,7 @@ def close(desk: Desk, monitor: Monitor, *, at: float, whole: bool = False) -> tu
         _compact(desk, monitor, open_parts)
         return ()
     due = [part for part in open_parts if part.part.key.end <= until]
-    windows = list(_close_panes(desk, monitor, due))
+    windows = list(_close_panes(desk, monitor, due, lookout, at))
     desk.drop([part.id for part in due])
     _compact(desk, monitor, [part for part in open_parts if part.part.key.end > until])
     child = monitor.spec.pane.length
@@ -88,12 +95,17 @@ def _judge_present(desk: Desk, monitor: Monitor, at: float) -> tuple[Window, ...
     return tuple(windows)
 
 
-def _close_panes(desk: Desk, monitor: Monitor, due: Sequence[StoredPart]) -> Iterator[Window]:
+def _close_panes(
+    desk: Desk, monitor: Monitor, due: Sequence[StoredPart], lookout: Lookout | None, at: float
+) -> Iterator[Window]:
     length = monitor.spec.pane.length
     for start, parts in _by_start(part.part for part in due):
         # A pane that was closed early, and goes on under the same reference, adds to what is kept of it.
         kept = desk.sketches(length=length, since=start, until=start + length)
-        yield from _keep(desk, monitor, length, start, [*kept, *parts], finest=True)
+        closed = _keep(desk, monitor, length, start, [*kept, *parts], finest=True)
+        if lookout is not None:
+            lookout.closed(desk, monitor, closed, at)
+        yield from (window for window, _ in closed)
 
 
 def _close_windows(desk: Desk, monitor: Monitor, child: int, length: int, until: int) -> Iterator[Window]:
@@ -106,14 +118,15 @@ def _close_windows(desk: Desk, monitor: Monitor, child: int, length: int, until:
         if start in kept:
             continue
         parts = desk.sketches(length=child, since=start, until=start + length)
-        yield from _keep(desk, monitor, length, start, parts, finest=False)
+        yield from (window for window, _ in _keep(desk, monitor, length, start, parts, finest=False))
 
 
 def _keep(
     desk: Desk, monitor: Monitor, length: int, start: int, parts: Iterable[Part], *, finest: bool
-) -> Iterator[Window]:
+) -> list[tuple[Window, Sketch]]:
     """Add up parts by segment, judge each and all together, and keep what they say."""
     key = PaneKey(monitor.spec.name, monitor.reference.hash, length, start, ALL)
+    closed: list[tuple[Window, Sketch]] = []
     groups, total = _by_segment(parts), monitor.empty()
     segmented = groups[0][0] != ALL
     for segment, some in groups:
@@ -122,11 +135,11 @@ def _keep(
         if segmented:
             window = monitor.judge(replace(key, segment=segment), sketch)
             desk.keep(window, sketch.to_bytes())
-            yield window
+            closed.append((window, sketch))
     window = monitor.judge(key, total)
     desk.keep(window, None if segmented else total.to_bytes())
     _follow(desk, monitor, key, total, finest=finest)
-    yield window
+    return [*closed, (window, total)]
 
 
 def _sum(desk: Desk, monitor: Monitor, parts: Sequence[Part]) -> Sketch:
@@ -168,6 +181,7 @@ def _expire(desk: Desk, monitor: Monitor, until: int) -> None:
     spec = monitor.spec
     for length in (spec.pane.length, *spec.windows):
         desk.expire(length, until - spec.keep_for(length))
+    desk.expire_tallies(spec.pane.length, until - MOST_PANES * spec.pane.length)
     if spec.pane.unit == "seconds":
         desk.expire_batches(until - spec.keep_for(spec.pane.length))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tidegauge.contracts import Feed, Store
 from tidegauge.errors import StoreError
 from tidegauge.records import Event, Window
+from tidegauge.run.alarms import Lookout
 from tidegauge.run.patience import patiently
 from tidegauge.run.recorder import Recorder
 from tidegauge.run.snapshot import replace_whole, replaced_by
@@ -107,7 +108,7 @@ def _note_silence(recorder: Recorder, stop: threading.Event, tell: Tell) -> None
     if quiet is not None:
         said = patiently(lambda: recorder.store.events(quiet.stream, since=quiet.at), stop)
         if not any(event.kind == "silence" and event.at == quiet.at for event in said):
-            note(recorder.store, [quiet], stop, tell)
+            note(recorder.store, [quiet], stop, tell, recorder.lookout)
 
 
 def silence(recorder: Recorder) -> Event | None:
@@ -122,8 +123,8 @@ def silent(spec: StreamSpec, last: float | None, now: float) -> Event | None:
     return Event(spec.name, "silence", last, f"No row since {moment(last)} UTC: the stream stopped.")
 
 
-def note(store: Store, events: list[Event], stop: threading.Event, tell: Tell) -> None:
-    """Keep events, and tell of them."""
+def note(store: Store, events: list[Event], stop: threading.Event, tell: Tell, lookout: Lookout | None = None) -> None:
+    """Keep events, and tell of them; ``lookout`` opens the alarm of a silence."""
 
     def keep() -> None:
         with store.leading(events[0].stream) as desk:
@@ -131,6 +132,8 @@ def note(store: Store, events: list[Event], stop: threading.Event, tell: Tell) -
                 raise StoreError(events[0].stream, got="another leader", want="a moment to write", transient=True)
             for event in events:
                 desk.note(event)
+                if lookout is not None:
+                    lookout.silent(desk, event)
 
     patiently(keep, stop)
     tell(Progress(events[0].stream, events=tuple(events)))

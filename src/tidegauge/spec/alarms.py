@@ -216,9 +216,9 @@ class AlarmSettings(Table):
 
     enabled: bool = True
     """Whether it ever does."""
-    min_effect: Annotated[float, Field(ge=0, le=100), PLAIN] | None = Field(default=None, examples=[2.0])
-    """Smallest effect of interest, in per cent of the traffic. Unset: one and a half times the largest that the history
-    shows between weeks."""
+    min_effect: Annotated[float, Field(ge=0, le=100), PLAIN] = 0.0
+    """Smallest effect of interest, in per cent of the traffic as drift is told. 0: whatever goes beyond the budget, as
+    a small new cluster hardly moves that number."""
     season: bool = True
     """Whether a pane is compared with the same hours of the week, where the history has them."""
     critical: Annotated[float, Field(gt=0, le=100), PLAIN] = 10.0

@@ -1,0 +1,294 @@
+"""Alarms of a stream: each closed pane is tallied, held against what is normal, and opens, moves or resolves alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tidegauge.alarm.calibration import FEWEST_PANES, Calibration, from_reference, learn
+from tidegauge.alarm.panes import Panes, needed, series_of
+from tidegauge.alarm.policy import Terms, advance, alarm_id, resolved
+from tidegauge.alarm.tally import Tallier
+from tidegauge.contracts import Desk
+from tidegauge.deliver import messages
+from tidegauge.monitor import Monitor
+from tidegauge.records import (
+    ALL,
+    LEFT_OUT,
+    Alarm,
+    AlarmKind,
+    Annotation,
+    Calibrated,
+    Change,
+    Event,
+    PaneKey,
+    Tally,
+    Window,
+)
+from tidegauge.reference import Reference
+from tidegauge.run.moved import moved
+from tidegauge.sketch.sketch import Sketch
+from tidegauge.spec import Alarms, StreamSpec
+
+MOST_PANES = 20_000
+"""Panes of history that are kept and learned from."""
+GROWTH = 1.25
+"""A history that has grown so much teaches anew, until it is as long as what is promised."""
+OTHER_SIZE = 2.0
+"""Panes of so many times as many rows, or as few, want another calibration where there is no history yet."""
+_OUTSIDE = ("model changed", "data quality")
+
+
+class Lookout:
+    """Keeps an eye on one stream.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+    settings : Alarms
+        The budget, and whom to tell.
+    streams : int
+        Streams that share the budget.
+    """
+
+    def __init__(self, spec: StreamSpec, settings: Alarms, streams: int = 1) -> None:
+        self.spec, self.settings, self._streams = spec, settings, streams
+        self._under = _Under()
+
+    @property
+    def watches(self) -> bool:
+        """Whether the stream raises alarms at all."""
+        return self.spec.alarm.enabled and self.spec.kind == "stream"
+
+    def tally(self, monitor: Monitor, window: Window, sketch: Sketch) -> Tally | None:
+        """The tally of a closed pane; None where its rows are not fit to be judged."""
+        if not self.watches or not sketch.rows or window.state in _OUTSIDE:
+            return None
+        times = (window.first_time, window.last_time)
+        moment = None if times[0] is None or times[1] is None else (times[0] + times[1]) / 2
+        if self.spec.pane.unit == "seconds":
+            moment = window.key.start + self.spec.pane.length / 2
+        return Tally(window.key, sketch.rows, moment, self._tallier(monitor.reference).tally(sketch))
+
+    def panes_promised(self, segment: str, segments: int, per_second: float | None) -> float | None:
+        """The mean run length, in panes, that is this segment's share of the budget; None where it cannot be told.
+
+        Rates of false alarms add up whatever depends on what, so that sharing them out holds the budget over all.
+        """
+        budget = self.settings.budget
+        length = budget.length / budget.false_alarms
+        if budget.unit == "seconds":
+            if self.spec.pane.unit == "seconds":
+                per_second = 1 / self.spec.pane.length
+            if per_second is None:
+                return None
+            length *= per_second
+        shared = self.spec.alarm.segments and segments > 0
+        return length * self._streams * (1 if not shared else 2 if segment == ALL else 2 * segments)
+
+    def closed(self, desk: Desk, monitor: Monitor, closed: Sequence[tuple[Window, Sketch]], at: float) -> None:
+        """Judge a pane that was closed, of all rows and of segments."""
+        if not self.watches:
+            return
+        made = [self.tally(monitor, window, sketch) for window, sketch in closed]
+        tallies = [tally for tally in made if tally is not None]
+        if tallies:
+            desk.tally(tallies)
+        lasting: dict[tuple[str, AlarmKind], Alarm] = {
+            (alarm.segment, alarm.kind): alarm for alarm in desk.alarms(lasting=True)
+        }
+        for window, _ in closed:
+            if window.key.segment == ALL:
+                self._conditions(desk, lasting, window, at)
+        for tally in tallies:
+            if tally.key.segment == ALL or self.spec.alarm.segments:
+                self._judge(desk, monitor, tally, lasting.get((tally.key.segment, "drift")), at)
+
+    def _judge(self, desk: Desk, monitor: Monitor, tally: Tally, lasting: Alarm | None, at: float) -> None:
+        key = tally.key
+        calibration = self._calibration(desk, monitor, tally, at)
+        if calibration is None:
+            return
+        recent = desk.tallies(length=key.length, segment=key.segment, until=key.end, newest=needed(calibration))
+        promise = self.panes_promised(key.segment, len(desk.state.segments), _rate(recent))
+        if promise is None:
+            return
+        ended = [a.resolved for a in desk.alarms() if a.segment == key.segment and a.kind == "drift" and a.resolved]
+        panes = Panes(recent, calibration)
+        reading = panes.reading(len(recent) - 1, max(ended, default=None))
+        alarm, change = advance(lasting, reading, self.terms(calibration.threshold(promise)), at=at)
+        if alarm is None or alarm == lasting:
+            return
+        if change in ("opened", "updated"):
+            alarm = replace(alarm, **moved(desk, monitor, alarm))
+        self.say(desk, alarm, change, at)
+
+    def terms(self, threshold: float) -> Terms:
+        """When an alarm is worth it."""
+        settings = self.spec.alarm
+        return Terms(threshold, settings.min_effect, settings.critical, settings.calm)
+
+    def say(self, desk: Desk, alarm: Alarm, change: Change | None, at: float) -> None:
+        """Keep an alarm, and tell of what changed, in one transaction."""
+        if alarm.snoozed_until is not None and at >= alarm.snoozed_until and alarm.lasts:
+            alarm = replace(alarm, state="open", snoozed_until=None)
+            change = change or "updated"
+        desk.raise_alarm(alarm)
+        quiet = alarm.state == "snoozed" and change == "updated"
+        if change is not None and not quiet:
+            desk.send(messages(alarm, change, self.settings, now=at, unit=self.spec.pane.unit))
+
+    def _conditions(self, desk: Desk, lasting: dict[tuple[str, AlarmKind], Alarm], window: Window, at: float) -> None:
+        """Alarms that no budget is needed for: what is wrong is known."""
+        kinds: tuple[AlarmKind, ...] = ("model changed", "data quality")
+        for kind in kinds:
+            alarm, wrong = lasting.get((ALL, kind)), window.state == kind
+            if wrong and alarm is None:
+                said = " ".join(_ended(window.reasons))
+                self.say(desk, condition(window.key, kind, said, window.key.start, at), "opened", at)
+            elif wrong and alarm is not None:
+                self.say(desk, replace(alarm, calm=0, updated=window.key.end), None, at)
+            elif alarm is not None:
+                calm = replace(alarm, calm=alarm.calm + 1)
+                over = calm.calm >= self.spec.alarm.calm or kind == "model changed"
+                self.say(desk, resolved(calm, window.key.end) if over else calm, "resolved" if over else None, at)
+        if (silent := lasting.get((ALL, "silence"))) is not None and window.rows:
+            self.say(desk, resolved(silent, window.key.end), "resolved", at)
+
+    def silent(self, desk: Desk, event: Event) -> None:
+        """Open the alarm of a stream that has stopped, unless it is open."""
+        if not self.watches or any(alarm.kind == "silence" for alarm in desk.alarms(lasting=True)):
+            return
+        length = self.spec.pane.length
+        start = int(event.at // length * length) if self.spec.pane.unit == "seconds" else desk.state.seen
+        key = PaneKey(self.spec.name, desk.state.reference, length, start)
+        at = event.at + self.spec.silence_after
+        self.say(desk, condition(key, "silence", event.text, start, at), "opened", at)
+
+    def _calibration(self, desk: Desk, monitor: Monitor, tally: Tally, at: float) -> Calibration | None:
+        """What is in force for a segment, learned anew where the history has grown enough."""
+        key = tally.key
+        kept = next((each for each in desk.calibrated() if each.segment == key.segment), None)
+        tallier = self._tallier(monitor.reference)
+        held = None if kept is None else self._under.read(kept, tallier)
+        if kept is None or held is None or self._grown(desk, kept, held, key):
+            history = self.history(desk, key)
+            if len(history) >= max(FEWEST_PANES, GROWTH * (held.panes if held else 0)):
+                return self._keep(desk, key, history, self.learned(history, tallier), at)
+        fits = held is not None and (held.panes or 1 / OTHER_SIZE <= tally.rows / held.rows <= OTHER_SIZE)
+        if fits:
+            return held
+        # A segment differs from the reference by its nature: without a history of its own nothing is known of it.
+        fresh = from_reference(monitor.reference, tallier, tally.rows) if key.segment == ALL else None
+        return held if fresh is None else self._keep(desk, key, (), fresh, at)
+
+    def _grown(self, desk: Desk, kept: Calibrated, held: Calibration, key: PaneKey) -> bool:
+        """Whether there may be so much more history that it is worth a look."""
+        promise = self.panes_promised(key.segment, len(desk.state.segments), None)
+        if promise is not None and held.firm(min(promise, MOST_PANES)):
+            return False
+        more = (key.end - kept.until) / max(key.length, 1)
+        return more >= max(FEWEST_PANES / 8 if not held.panes else 0, (GROWTH - 1) * held.panes)
+
+    def learned(self, history: Sequence[Tally], tallier: Tallier) -> Calibration:
+        """What a history teaches."""
+        series = series_of(history, tallier.layout)
+        pane = self.spec.pane.length if self.spec.pane.unit == "seconds" else None
+        return learn(series, tallier.layout, pane=pane, season=self.spec.alarm.season)
+
+    def history(self, desk: Desk, key: PaneKey) -> list[Tally]:
+        """Panes of a segment in which, as far as is known, all was well."""
+        every = desk.tallies(length=key.length, segment=key.segment, newest=MOST_PANES)
+        return well(every, desk.alarms(), desk.annotations())
+
+    def _keep(self, desk: Desk, key: PaneKey, history: Sequence[Tally], made: Calibration, at: float) -> Calibration:
+        since, until = (history[0].key.start, history[-1].key.end) if history else (key.start, key.end)
+        kept = Calibrated(
+            self.spec.name, key.segment, key.reference, key.length, at, len(history), since, until, made.to_bytes()
+        )
+        desk.calibrate(kept)
+        self._under.put(kept, made)
+        return made
+
+    def calibrate(self, desk: Desk, monitor: Monitor, segment: str, at: float) -> Calibration | None:
+        """Learn from all the history that there is, as a person asks for; None where it is too short."""
+        key = PaneKey(self.spec.name, monitor.reference.hash, self.spec.pane.length, 0, segment)
+        history = self.history(desk, key)
+        if len(history) < FEWEST_PANES:
+            return None
+        return self._keep(desk, key, history, self.learned(history, self._tallier(monitor.reference)), at)
+
+    def _tallier(self, reference: Reference) -> Tallier:
+        return self._under.tallier(reference)
+
+
+class _Under:
+    """What is made under a reference, kept as long as it is in force."""
+
+    def __init__(self) -> None:
+        self._hash, self._tallier = "", None
+        self._read: dict[str, tuple[float, Calibration]] = {}
+
+    def tallier(self, reference: Reference) -> Tallier:
+        if self._tallier is None or self._hash != reference.hash:
+            self._hash, self._tallier = reference.hash, Tallier(reference)
+            self._read.clear()
+        return self._tallier
+
+    def read(self, kept: Calibrated, tallier: Tallier) -> Calibration:
+        at, made = self._read.get(kept.segment, (None, None))
+        if made is None or at != kept.at:
+            made = Calibration.from_bytes(kept.data, tallier.layout, f"calibration of {kept.stream}")
+            self.put(kept, made)
+        return made
+
+    def put(self, kept: Calibrated, made: Calibration) -> None:
+        self._read[kept.segment] = kept.at, made
+
+
+def well(tallies: Iterable[Tally], alarms: Iterable[Alarm], annotations: Iterable[Annotation]) -> list[Tally]:
+    """Tallies of panes in which all was well: outside of alarms that nobody called noise, and of what people marked."""
+    noise = {each.alarm for each in annotations if each.kind == "noise"}
+    spans = [(each.since, each.until) for each in annotations if each.kind in LEFT_OUT]
+    some = [alarm for alarm in alarms if alarm.id not in noise]
+    out: list[Tally] = []
+    for tally in tallies:
+        key = tally.key
+        known = [
+            (alarm.onset, alarm.updated)
+            for alarm in some
+            if alarm.segment in (key.segment, ALL) and alarm.reference == key.reference
+        ]
+        if not any(since < key.end and key.start < until for since, until in (*spans, *known)):
+            out.append(tally)
+    return out
+
+
+def condition(key: PaneKey, kind: AlarmKind, sentence: str, onset: int, at: float) -> Alarm:
+    """An alarm of something that is known to be wrong."""
+    critical = kind in ("model changed", "silence")
+    return Alarm(
+        alarm_id(key, kind),
+        key.stream,
+        key.segment,
+        key.reference,
+        kind,
+        "open",
+        "critical" if critical else "warning",
+        opened=key.end,
+        onset=onset,
+        updated=key.end,
+        at=at,
+        title=sentence,
+    )
+
+
+def _ended(reasons: Iterable[str]) -> list[str]:
+    return [reason if reason.endswith(".") else f"{reason}." for reason in reasons]
+
+
+def _rate(tallies: Sequence[Tally]) -> float | None:
+    """Panes in a second, of panes that are no spans of time."""
+    moments = [tally.moment for tally in tallies if tally.moment is not None]
+    span = moments[-1] - moments[0] if len(moments) > 1 else 0.0
+    return (len(moments) - 1) / span if span > 0 else None

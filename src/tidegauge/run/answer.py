@@ -1,0 +1,86 @@
+"""What people answer to an alarm: they have seen it, it may wait, it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tidegauge.alarm.policy import resolved
+from tidegauge.contracts import Store
+from tidegauge.deliver import messages
+from tidegauge.errors import UsageError
+from tidegauge.records import Alarm, Change
+from tidegauge.run.lead import leading
+from tidegauge.spec import Alarms
+from tidegauge.spec.length import Unit
+
+
+def acknowledge(store: Store, alarm: str, settings: Alarms, *, by: str = "", why: str = "", at: float) -> Alarm:
+    """Somebody has seen an alarm and looks after it.
+
+    Parameters
+    ----------
+    store : Store
+    alarm : str
+        Its id, or as many of the first digits as no other has.
+    settings : Alarms
+        Whom to tell.
+    by, why : str
+        Kept with the alarm.
+    at : float
+        Epoch seconds by the clock.
+
+    Raises
+    ------
+    UsageError
+        Where no alarm has this id, several do, or it is resolved already.
+    """
+    seen = lambda each: replace(each, state="acknowledged", by=by, why=why, snoozed_until=None)  # noqa: E731
+    return _answer(store, alarm, settings, seen, "acknowledged", at)
+
+
+def snooze(
+    store: Store, alarm: str, settings: Alarms, *, until: float, by: str = "", why: str = "", at: float
+) -> Alarm:
+    """Let an alarm rest until a moment by the clock; where it lasts by then, it is open again."""
+    if until <= at:
+        raise UsageError("until", got="a moment that is past", want="one to come")
+    rest = lambda each: replace(each, state="snoozed", by=by, why=why, snoozed_until=until)  # noqa: E731
+    return _answer(store, alarm, settings, rest, "snoozed", at)
+
+
+def resolve(store: Store, alarm: str, settings: Alarms, *, by: str = "", why: str = "", at: float) -> Alarm:
+    """End an alarm by hand. The detector begins anew with the panes after it."""
+
+    def end(each: Alarm) -> Alarm:
+        settled = store.state(each.stream).settled
+        last = each.updated if settled is None else max(each.updated, settled)
+        return resolved(each, last, by=by, why=why)
+
+    return _answer(store, alarm, settings, end, "resolved", at)
+
+
+def find(store: Store, alarm: str) -> Alarm:
+    """The alarm of an id, or of the first digits of one."""
+    found = [each for each in store.alarms() if alarm and each.id.startswith(alarm)]
+    exact = [each for each in found if each.id == alarm] or found
+    if len(exact) == 1:
+        return exact[0]
+    known = ", ".join(each.id for each in (exact or store.alarms(newest=5))) or "none yet"
+    want = "one alarm" if exact else "an alarm"
+    raise UsageError("alarm", got=repr(alarm), want=f"the id of {want}", hint=f"There is {known}")
+
+
+def _answer(
+    store: Store, alarm: str, settings: Alarms, act: Callable[[Alarm], Alarm], change: Change, at: float
+) -> Alarm:
+    stream = find(store, alarm).stream
+    with leading(store, stream) as desk:
+        present = next(each for each in desk.alarms() if each.id.startswith(alarm))
+        if not present.lasts:
+            raise UsageError(f"alarm {present.id}", got="one that is resolved", want="one that lasts")
+        after = act(present)
+        desk.raise_alarm(after)
+        unit: Unit = "rows" if desk.state.pane.endswith("rows") else "seconds"
+        desk.send(messages(after, change, settings, now=at, unit=unit))
+    return after

@@ -35,7 +35,10 @@ def acknowledge(store: Store, alarm: str, settings: Alarms, *, by: str = "", why
     UsageError
         Where no alarm has this id, several do, or it is resolved already.
     """
-    seen = lambda each: replace(each, state="acknowledged", by=by, why=why, snoozed_until=None)  # noqa: E731
+
+    def seen(each: Alarm) -> Alarm:
+        return replace(each, state="acknowledged", by=by, why=why, snoozed_until=None)
+
     return _answer(store, alarm, settings, seen, "acknowledged", at)
 
 
@@ -45,7 +48,10 @@ def snooze(
     """Let an alarm rest until a moment by the clock; where it lasts by then, it is open again."""
     if until <= at:
         raise UsageError("until", got="a moment that is past", want="one to come")
-    rest = lambda each: replace(each, state="snoozed", by=by, why=why, snoozed_until=until)  # noqa: E731
+
+    def rest(each: Alarm) -> Alarm:
+        return replace(each, state="snoozed", by=by, why=why, snoozed_until=until)
+
     return _answer(store, alarm, settings, rest, "snoozed", at)
 
 

@@ -32,6 +32,7 @@ lateness = 0
 columns = { id = "id", text = "text", time = "time", segment = "locale" }
 samples = { uniform = 64, novel = 16 }
 quality = { silence = "0s" }
+alarm = { enabled = false }
 
 [streams.counted]
 reference = "normal.tg"

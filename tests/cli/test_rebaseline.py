@@ -93,8 +93,9 @@ def test_rows_are_forgotten_everywhere_in_the_store(place: Place) -> None:
 
 
 def test_a_new_cluster_is_forgotten_with_its_examples(place: Place) -> None:
-    """Of a cluster that was followed under the reference before, and of what was told of its birth."""
-    place.settings((place.folder / "tidegauge.toml").read_text().replace("uniform = 64, novel = 16", "keep = true"))
+    """Of a cluster that was followed under the reference before, of what was told of its birth, and of an alarm."""
+    settings = (place.folder / "tidegauge.toml").read_text().replace("uniform = 64, novel = 16", "keep = true")
+    place.settings(settings.replace("enabled = false", "enabled = true"))
     place.put("in/a.parquet", rows(600, MONDAY, 2, name="a", locales=("de",)))
     new = rows(100, MONDAY, 2, name="new", moved=5.0, spread=0.1, locales=("de",))
     place.put("in/b.parquet", new)
@@ -104,6 +105,7 @@ def test_a_new_cluster_is_forgotten_with_its_examples(place: Place) -> None:
     shown = place.fine("history", "queries", "--clusters")
     assert '"text ' in shown
     assert " of new" in shown
+    assert any(" of new" in " ".join(alarm.reasons) for alarm in place.store().alarms())
     reference(1).save(place.folder / "other.tg")
     place.fine("rebaseline", "queries", "other.tg")
     (place.folder / "all.txt").write_text("".join(f"new-{i}\n" for i in range(100)))

@@ -146,15 +146,31 @@ def from_reference(reference: Reference, tallier: Tallier, rows: int) -> Calibra
     rng = np.random.default_rng([reference.seed, 11])
     columns = contributions(reference.basis, project(reference.basis, x), _PIECES)
     library = tallier.of_sums({name: c.dense().astype(np.float64) for name, c in columns.items()}).astype(np.float64)
-    library -= library.mean(0)
+    library = (library - library.mean(0)).astype(np.float32)
     known = np.full(len(x), reference.base.rows / len(x))
     values = []
     for _ in range(SYNTHETIC // STRETCH):
         weights = rng.dirichlet(known)
-        values.append(rng.multinomial(rows, weights, size=STRETCH) @ library / rows)
+        values.append(rng.multinomial(rows, weights, size=STRETCH).astype(np.float32) @ library / rows)
     count = len(values) * STRETCH
-    series = Series(np.concatenate(values), np.full(count, float(rows)), np.full(count, np.nan))
+    series = Series(np.concatenate(values).astype(np.float64), np.full(count, float(rows)), np.full(count, np.nan))
     longest = int(np.clip(reference.base.rows // rows, 1, LONGEST))
     detector, statistic = fit_detector(series, tallier.layout, most=longest, order=0)
     law = fit_run_length(statistic, max(detector.lengths[-1], FEWEST_BLOCK))
-    return Calibration(detector, law, 0, float(rows))
+    return Calibration(replace(detector, normal=_of_any_size(detector.normal, rows, known.sum())), law, 0, float(rows))
+
+
+def _of_any_size(normal: Normal, rows: int, known: float) -> Normal:
+    """The same for panes of any number of rows: what varies is the sampling of these rows and of those known."""
+    each = (normal.natural + normal.per_row / rows) / (1 / rows + 1 / known)
+    return replace(normal, natural=each / known, per_row=each)
+
+
+def law_in(data: bytes, what: str = "calibration") -> tuple[RunLength, int]:
+    """The law of run lengths, and how many panes taught it, of ``Calibration.to_bytes``; the rest needs its layout."""
+    _, header = unpack(CALIBRATION, data, what)
+    try:
+        block, place, scale, blocks, panes = header["law"]
+        return RunLength(int(block), float(place), float(scale), int(blocks), int(panes)), int(header["panes"])
+    except UNREADABLE as error:
+        raise ArtefactError(what, got=f"parts that do not fit ({error})", want="a law of run lengths") from error

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegauge.alarm.normal import ORDER, Normal, Series, fit_normal
 from tidegauge.alarm.season import HOUR
 from tidegauge.alarm.tally import Layout
-from tidegauge.alarm.windows import law_of, lengths_for, members_of, normal_scores, window_sums
+from tidegauge.alarm.windows import all_sums, law_of, lengths_for, members_of, normal_scores
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -44,10 +44,9 @@ class Detector:
         begin before the first pane.
         """
         out = np.full((len(innovations), len(self.lengths), self.laws.shape[2]), -np.inf)
-        for i, panes in enumerate(self.lengths):
-            if panes <= len(innovations):
-                sums = window_sums(innovations, panes)
-                out[panes - 1 :, i] = normal_scores(members_of(self.layout, sums, panes, self.mass_rows), self.laws[i])
+        for i, (panes, sums) in enumerate(all_sums(innovations, self.lengths)):
+            values = members_of(self.layout, sums, panes, self.mass_rows)
+            out[panes - 1 :, i] = normal_scores(values, self.laws[i])
         return out
 
     def statistic(self, innovations: Float32) -> Float64:
@@ -74,8 +73,8 @@ def fit_detector(
     mass_rows = shares**2 / normal.variance(series.rows)[:, mass].mean(0)
     lengths = lengths_for(len(series), most)
     laws, loudest = [], []
-    for panes in lengths:
-        values = members_of(layout, window_sums(held, panes), panes, mass_rows)
+    for panes, sums in all_sums(held, lengths):
+        values = members_of(layout, sums, panes, mass_rows)
         laws.append(law_of(values, panes))
         loudest.append(_judged_by_others(values, panes).max(1)[lengths[-1] - panes :])
     return Detector(layout, normal, mass_rows, lengths, np.stack(laws)), np.max(loudest, axis=0)

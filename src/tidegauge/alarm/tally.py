@@ -78,8 +78,12 @@ class Tallier:
     def __init__(self, reference: Reference) -> None:
         basis = reference.basis
         self._basis, base = basis, reference.base.sums
-        values, vectors = np.linalg.eigh(basis.feature_covariance.astype(np.float64))
-        kept = np.flatnonzero(values > 1e-6 * values[-1])[::-1][:FEATURES]
+        from scipy.linalg import eigh
+
+        size = len(basis.feature_covariance)
+        most = [max(size - FEATURES, 0), size - 1]
+        values, vectors = eigh(basis.feature_covariance.astype(np.float64), subset_by_index=most)
+        kept = np.flatnonzero(values > 1e-6 * values[-1])[::-1]
         self._axes = vectors[:, kept] / np.sqrt(values[kept])
         rows, (near, square) = np.maximum(cell_rows(basis, base), 1), cell_distances(basis, base)
         self._distance = near / rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +28,18 @@ def window_sums(innovations: Float32, panes: int) -> Float32:
     total = np.cumsum(innovations, axis=0, dtype=np.float64)
     total[panes:] -= total[:-panes].copy()
     return (total[panes - 1 :] / np.sqrt(panes)).astype(np.float32)
+
+
+def all_sums(innovations: Float32, lengths: Sequence[int]) -> Iterator[tuple[int, Float32]]:
+    """The same for each of the lengths 1, 2, 4 .., as far as there are panes: each from the one before."""
+    sums = innovations
+    for panes in lengths:
+        if panes > len(innovations):
+            return
+        if panes > 1:
+            half = panes // 2
+            sums = (sums[half:] + sums[:-half]) * np.float32(np.sqrt(0.5))
+        yield panes, sums
 
 
 def members_of(layout: Layout, sums: Float32, panes: int, mass_rows: Float64) -> Float64:

@@ -1,6 +1,6 @@
 """The command line: one file per command. Results go to stdout, everything else to stderr, and no traceback to anyone.
 
-Exit status: 0 no drift (or done), 1 drift, 2 usage or data error, 3 insufficient data, 130 interrupted.
+Exit status: 0 no drift (or done), 1 drift, or an alarm that lasts, 2 usage or data error, 3 insufficient data, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ import typer
 
 import tidegauge
 from tidegauge.cli import (
+    alarms,
+    annotate,
     backfill,
+    backtest,
+    calibrate,
     check,
     compare,
+    deliver,
     demo,
     export,
     fit,
@@ -49,8 +54,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _MEASURING = (compare, fit, sketch, inspect, demo)
-_MONITORING = (init, check, watch, observe, backfill, status, history, report, rebaseline, forget, export, import_)
-for _command in (*_MEASURING, *_MONITORING):
+_ALARMS = (alarms, annotate, calibrate, deliver)
+_MONITORING = (
+    init,
+    check,
+    watch,
+    observe,
+    backfill,
+    status,
+    history,
+    report,
+    backtest,
+    rebaseline,
+    forget,
+    export,
+    import_,
+)
+for _command in (*_MEASURING, *_MONITORING, *_ALARMS):
     app.command(_command.NAME, help=_command.HELP)(_command.command)
 
 

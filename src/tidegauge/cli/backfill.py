@@ -10,7 +10,7 @@ import typer
 
 from tidegauge.cli import options
 from tidegauge.cli.landing import Tally, digest_of, files_of, numbered, whole_batches
-from tidegauge.cli.monitored import columns_of, opened, recorder_of
+from tidegauge.cli.monitored import Opened, columns_of, opened, recorder_of
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import note
 from tidegauge.errors import UsageError
@@ -29,7 +29,8 @@ HELP = options.help_text(
     "Files are taken in the order of their first rows, and about 8,000 rows at a time in the order of their times. "
     "What comes later than newer rows by more than the stream's lateness, or falls into windows that are closed, is "
     "set aside as late; --lateness keeps windows open for longer meanwhile. A backfill that was interrupted goes on "
-    "when it is run again.",
+    "when it is run again.\n\n"
+    "Alarms that the past raises are kept, and teach calibration what to leave out; no message is sent of them.",
     "tidegauge backfill queries 'logs/2026-*.parquet'",
     "tidegauge backfill queries old.jsonl --lateness 1d --settle",
 )
@@ -51,21 +52,25 @@ def command(
     form: Annotated[PlainForm, typer.Option("--format", help="What stdout gets.")] = PlainForm.text,
 ) -> None:
     """Land the past, close what is due, and say what became of the rows."""
-    from tidegauge.cli.telling import News, Teller
+    from tidegauge.cli.telling import AlarmNews, News, Teller
     from tidegauge.run.watch import Progress
 
     with opened(config, make=True) as at:
         spec = _patient(at.stream(stream), lateness, settle=settle)
-        recorder, tally = recorder_of(at.store, spec, ignore_model_id=ignore_model_id), Tally()
-        tell, news = Teller([spec], form), News(at.store, stream)
+        recorder, tally = recorder_of(at, spec, ignore_model_id=ignore_model_id, quiet=True), Tally()
+        tell, news = Teller([spec], form, at.spec.alarms), News(at.store, stream)
+        changed = AlarmNews(at.store, stream)
         try:
             with files_of(source) as paths:
                 for rows, windows in _land(recorder, paths, tally):
                     tell(Progress(stream, rows, windows, news() if windows else ()))
+                    tell.alarms(changed() if windows else ())
             tell(Progress(stream, windows=recorder.settle(whole=settle), events=news()))
+            tell.alarms(changed())
             tell.say(tally.told(stream), f"{stream}: {tally.line()}.")
         finally:
             tell.close()
+        _advise_of_alarms(at, stream)
     _advise(stream, tally)
 
 
@@ -128,6 +133,11 @@ def _sorted(batch: Batch) -> Batch:
     from tidegauge.reference.reference import in_time_order
 
     return in_time_order(batch)
+
+
+def _advise_of_alarms(at: Opened, stream: str) -> None:
+    if at.spec.alarms.endpoints and at.store.alarms(stream, lasting=True):
+        note(f"alarms last that no message tells of, as they are of the past: see 'tidegauge alarms {stream}'")
 
 
 def _advise(stream: str, tally: Tally) -> None:

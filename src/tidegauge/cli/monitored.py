@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ from tidegauge.errors import DataError, UsageError
 if TYPE_CHECKING:
     from tidegauge.monitor import Monitor
     from tidegauge.records import Columns, StreamState
+    from tidegauge.report.windows import Unit
     from tidegauge.run import Recorder
+    from tidegauge.run.alarms import Lookout
     from tidegauge.spec import Spec, StreamSpec
     from tidegauge.store import SqlStore
 
@@ -91,13 +94,55 @@ def stream_of(spec: Spec, name: str) -> StreamSpec:
     return spec.streams[name]
 
 
-def recorder_of(store: SqlStore, stream: StreamSpec, *, ignore_model_id: bool = False) -> Recorder:
-    """Open a stream for recording; where models are ignored, it is not said which one its vectors come from."""
+def recorder_of(at: Opened, stream: StreamSpec, *, ignore_model_id: bool = False, quiet: bool = False) -> Recorder:
+    """Open a stream for recording; where models are ignored, it is not said which one its vectors come from.
+
+    ``quiet`` alarms are kept, and nobody is told of them.
+    """
     from tidegauge.run import Recorder
 
-    recorder = Recorder(store, stream.model_copy(update={"model_id": ""}) if ignore_model_id else stream)
+    asked = stream.model_copy(update={"model_id": ""}) if ignore_model_id else stream
+    alarms = at.spec.alarms.model_copy(update={"endpoints": {}}) if quiet else at.spec.alarms
+    recorder = Recorder(at.store, asked, alarms=alarms, streams=sharing(at.spec))
     recorder.monitor()  # without a reference in force nothing can be recorded: that shows before any row is read
     return recorder
+
+
+def lookout_of(spec: Spec, stream: StreamSpec) -> Lookout:
+    """What raises a stream's alarms, with its share of the budget."""
+    from tidegauge.run.alarms import Lookout
+
+    return Lookout(stream, spec.alarms, sharing(spec))
+
+
+def sharing(spec: Spec) -> int:
+    """How many streams share the budget of false alarms: those that raise any."""
+    return max(sum(each.kind == "stream" and each.alarm.enabled for each in spec.streams.values()), 1)
+
+
+def unit_in(spec: Spec, state: StreamState) -> Unit:
+    """What a recorded stream is counted in, whether the settings know it or not."""
+    if state.kind == "snapshot":
+        return "snapshot"
+    if state.pane:
+        return "rows" if state.pane.endswith("rows") else "seconds"
+    return "seconds" if state.stream not in spec.streams else spec.streams[state.stream].pane.unit
+
+
+def note_waiting(at: Opened) -> None:
+    """Say that messages wait, to one whose command sends none."""
+    from tidegauge.cli.output import note
+
+    if at.spec.alarms.endpoints and at.store.messages(waiting=True, newest=1):
+        note("messages of alarms wait: a 'tidegauge watch' that runs sends them, or 'tidegauge deliver --once'")
+
+
+def login() -> str:
+    """The login name; nothing where the system does not know it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
 
 
 def columns_of(recorder: Recorder) -> Columns:

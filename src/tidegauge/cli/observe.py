@@ -8,7 +8,7 @@ import typer
 
 from tidegauge.cli import options
 from tidegauge.cli.landing import STDIN, Tally, batches_of, digest_of, files_of, joint_digest, numbered, whole_batches
-from tidegauge.cli.monitored import columns_of, opened, recorder_of
+from tidegauge.cli.monitored import columns_of, note_waiting, opened, recorder_of
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import busy, progress
 from tidegauge.errors import UsageError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAME = "observe"
 HELP = options.help_text(
     "Put one batch into a stream, from cron or a script: a file, a folder, a pattern, or - for standard input. Says "
-    "what landed, and closes what is due.\n\n"
+    "what landed, and closes what is due. Messages of alarms wait for 'tidegauge watch' or 'tidegauge deliver'.\n\n"
     "A batch is named by what is in its files: to give a file again changes nothing, and is said. Each file lands "
     "whole, or not at all. Into a snapshot, rows are added; --remove takes them out, --replace puts them in place of "
     "all.",
@@ -53,14 +53,15 @@ def command(
     form: Annotated[PlainForm, typer.Option("--format", help="What stdout gets.")] = PlainForm.text,
 ) -> None:
     """Land a batch, settle, and print what closed."""
-    from tidegauge.cli.telling import News, Teller
+    from tidegauge.cli.telling import AlarmNews, News, Teller
     from tidegauge.run.watch import Progress
 
     with opened(config, make=True) as at:
         spec = at.stream(stream)
         _check(spec, remove=remove, replace=replace)
-        recorder = recorder_of(at.store, spec, ignore_model_id=ignore_model_id)
+        recorder = recorder_of(at, spec, ignore_model_id=ignore_model_id)
         tally, news = Tally(what="removed" if remove else "landed"), News(at.store, stream)
+        changed = AlarmNews(at.store, stream)
         with files_of(source) as paths, progress() as bar:
             busy(bar, f"Reading {'standard input' if source == STDIN else source}")
             if replace:
@@ -70,11 +71,13 @@ def command(
                     tally.land(recorder, each, batch, model_id=model_id, removed=remove)
                 busy(bar, "Closing what is due")
                 windows = recorder.settle() if tally.changed or spec.kind == "stream" else ()
-        tell = Teller([spec], form)
+        tell = Teller([spec], form, at.spec.alarms)
         tell(Progress(stream, windows=windows, events=news()))
+        tell.alarms(changed())
         waits = "; no window is due" if tally.changed and not windows else ""
         tell.say(tally.told(stream), f"{stream}: {tally.line()}{waits}.")
         tell.close()
+        note_waiting(at)
 
 
 def _check(stream: StreamSpec, *, remove: bool, replace: bool) -> None:

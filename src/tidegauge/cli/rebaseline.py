@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from tidegauge.cli import options
 from tidegauge.cli.inputs import load_reference
-from tidegauge.cli.monitored import Opened, opened
+from tidegauge.cli.monitored import Opened, login, opened
 from tidegauge.cli.output import emit, note, progress
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 NAME = "rebaseline"
 HELP = options.help_text(
     "Put another reference in force for a stream. What is open is closed under the one before; from then on rows are "
-    "measured against the new one. Who did it, when and why is kept for ever.\n\n"
+    "measured against the new one, and alarms that last are resolved. Who did it, when and why is kept for ever.\n\n"
     "No reference ever moves by itself. A reference of another embedding model than the settings say is refused.",
     "tidegauge rebaseline queries normal-2.tg --why 'the new catalogue is what is normal now'",
 )
@@ -38,6 +37,8 @@ def command(
     config: options.Config = None,
 ) -> None:
     """Put a reference in force, and say what closed."""
+    from tidegauge.cli.telling import AlarmNews
+    from tidegauge.report.alarms import change_line
     from tidegauge.report.windows import unit_of, window_line
     from tidegauge.run.baseline import as_kept, rebaseline
 
@@ -47,15 +48,18 @@ def command(
         before = at.store.register(stream, spec.kind)
         _note_width(at, before, new)
         asked = spec.model_copy(update={"model_id": ""}) if ignore_model_id else spec
-        name = _login() if by is None else by
+        name = login() if by is None else by
         cut = as_kept(spec, before)
         known = _kept(at, before, cut)
-        baseline = rebaseline(at.store, asked, new, at=time.time(), by=name, why=why)
+        changed = AlarmNews(at.store, stream)
+        baseline = rebaseline(at.store, asked, new, at=time.time(), by=name, why=why, alarms=at.spec.alarms)
+        over = changed()
         closed = [w for key, w in _kept(at, before, cut).items() if key not in known or known[key].rows != w.rows]
     if baseline is None:
         emit(f"{stream}: reference {new.hash[:12]} is in force already; nothing changed.\n")
         return
     emit("".join(f"{window_line(window, unit_of(cut))}\n" for window in closed))
+    emit("".join(f"{change_line(alarm, change, unit_of(cut))}\n" for alarm, change in over))
     was = f", in place of {before.reference[:12]}" if before.reference not in ("", new.hash) else ""
     was += f", with panes of {spec.pane} in place of {before.pane}" if cut.pane != spec.pane else ""
     emit(f"{stream}: reference {new.hash[:12]} is in force{was}.\n")
@@ -83,11 +87,3 @@ def _kept(at: Opened, before: StreamState, cut: StreamSpec) -> dict[PaneKey, Win
         for window in at.store.windows(before.stream, since=since)
         if window.key.reference == before.reference and (before.settled is None or window.key.end > before.settled)
     }
-
-
-def _login() -> str:
-    """The login name; nothing where the system does not know it."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return ""

@@ -1,4 +1,4 @@
-"""What recording says while it goes on: windows and events to stdout, rows and rate to stderr."""
+"""What recording says while it goes on: windows, events and alarms to stdout, rows and rate to stderr."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from typing import Any
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import emit, note, pace
 from tidegauge.contracts import Store
-from tidegauge.records import Event, Window
+from tidegauge.deliver.payload import as_object
+from tidegauge.records import Alarm, AlarmState, Change, Event, Severity, Window
+from tidegauge.report.alarms import change_line
 from tidegauge.report.windows import Unit, event_json, event_line, unit_of, window_json, window_line
 from tidegauge.run.watch import Progress
-from tidegauge.spec import StreamSpec
+from tidegauge.spec import Alarms, StreamSpec
 
 _CLEAR = "\r\x1b[K"
 _NEWEST = 200
@@ -45,6 +47,37 @@ class News:
         return new
 
 
+class AlarmNews:
+    """Alarms of a stream that changed since the last look, whoever changed them; those of before are known.
+
+    Parameters
+    ----------
+    store : Store
+    stream : str
+    """
+
+    def __init__(self, store: Store, stream: str) -> None:
+        self._store, self._stream = store, stream
+        self._known: dict[str, tuple[AlarmState, Severity]] = {}
+        self()
+
+    def __call__(self) -> list[tuple[Alarm, Change]]:
+        """Return what changed, and how."""
+        found = self._store.alarms(self._stream, newest=_NEWEST)
+        new = [(alarm, change) for alarm in found for change in _changes(alarm, self._known.get(alarm.id))]
+        self._known = {alarm.id: (alarm.state, alarm.severity) for alarm in found}
+        return new
+
+
+def _changes(alarm: Alarm, before: tuple[AlarmState, Severity] | None) -> list[Change]:
+    """What a person is told of an alarm; nothing where it is as before."""
+    if before == (alarm.state, alarm.severity):
+        return []
+    if before is None:
+        return ["opened"] if alarm.state == "open" else ["opened", alarm.state]
+    return ["updated" if alarm.state == "open" else alarm.state]
+
+
 class Teller:
     """Says what was done, one line each: in words, or as JSON objects. Threads may share it.
 
@@ -55,11 +88,13 @@ class Teller:
     streams : iterable of StreamSpec
         Those that are recorded.
     form : PlainForm
+    alarms : Alarms, optional
+        The addresses that go with an alarm.
     """
 
-    def __init__(self, streams: Iterable[StreamSpec], form: PlainForm) -> None:
+    def __init__(self, streams: Iterable[StreamSpec], form: PlainForm, alarms: Alarms | None = None) -> None:
         self._units: Mapping[str, Unit] = {stream.name: unit_of(stream) for stream in streams}
-        self._form = form
+        self._form, self._settings = form, alarms or Alarms()
         self._rows: Counter[str] = Counter()
         self._began = time.monotonic()
         self._ticking = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -86,6 +121,19 @@ class Teller:
         with self._lock:
             self._wipe()
             emit(_json(told) if self._form is PlainForm.json else f"{line}\n")
+
+    def alarms(self, changed: Iterable[tuple[Alarm, Change]]) -> None:
+        """Tell of alarms."""
+        for alarm, change in changed:
+            unit = self._units[alarm.stream]
+            told = as_object(alarm, change, self._settings, "rows" if unit == "rows" else "seconds")
+            self.say(told, change_line(alarm, change, unit))
+
+    def aside(self, text: str) -> None:
+        """Tell of what goes on beside it, on stderr."""
+        with self._lock:
+            self._wipe()
+            note(text)
 
     def close(self) -> None:
         """Leave the terminal as it was."""

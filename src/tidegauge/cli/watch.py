@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
 NAME = "watch"
 HELP = options.help_text(
-    "Read the streams' sources as they grow, and print a line for each window that closes and for each event. Without "
-    "STREAM, all streams of the settings that have a source.\n\n"
+    "Read the streams' sources as they grow, and print a line for each window that closes, for each event, and for "
+    "each alarm that opens or is resolved; send the messages of alarms meanwhile. Without STREAM, all streams of the "
+    "settings that have a source.\n\n"
     "SIGTERM and Ctrl-C finish the batch in hand, and leave with status 0; a second Ctrl-C leaves at once, with 130. "
     "Started again, it goes on where it was: each row counts once. An error of one stream ends all, with status 2.",
     "tidegauge watch",
@@ -35,7 +38,6 @@ HELP = options.help_text(
     "tidegauge watch --once",
     "my-service | tidegauge watch queries --source - --source-name my-service",
 )
-_STOP: Final = "stop"
 
 
 class _Job(NamedTuple):
@@ -43,6 +45,14 @@ class _Job(NamedTuple):
 
     recorder: Recorder
     feed: Feed
+
+
+class _Word(NamedTuple):
+    """What the main thread hears: of jobs that are ``done``, and why they ended, or that it is to ``stop``."""
+
+    done: int = 0
+    fault: BaseException | None = None
+    stop: bool = False
 
 
 def command(
@@ -67,28 +77,41 @@ def command(
     form: Annotated[PlainForm, typer.Option("--format", help="What stdout gets.")] = PlainForm.text,
 ) -> None:
     """Watch until told to stop, or once."""
-    from tidegauge.cli.telling import News, Teller
+    from tidegauge.cli.telling import AlarmNews, News, Teller
+    from tidegauge.run.delivery import deliver_once, keep_delivering
     from tidegauge.run.patience import patiently
-    from tidegauge.run.watch import Progress, watch
+    from tidegauge.run.watch import Progress, note_silence, watch
 
     with opened(config, make=True) as at:
         chosen = _chosen(at.spec, streams or [], source, source_name)
-        recorders = [recorder_of(at.store, each, ignore_model_id=ignore_model_id) for each in chosen]
+        recorders = [recorder_of(at, each, ignore_model_id=ignore_model_id) for each in chosen]
         jobs = [_Job(recorder, _feed(recorder, source_name)) for recorder in recorders]
-        tell = Teller(chosen, form)
+        tell, alarms = Teller(chosen, form, at.spec.alarms), at.spec.alarms
 
         def work(job: _Job, stop: threading.Event) -> None:
-            news = News(at.store, job.recorder.spec.name)
+            name = job.recorder.spec.name
+            news, changed = News(at.store, name), AlarmNews(at.store, name)
 
             def told(done: Progress) -> None:
                 landing = job.recorder.landing
                 happened = done.windows or done.events or (landing is not None and landing.events)
                 tell(replace(done, events=patiently(news, stop) if happened else ()))
+                if happened or not done.rows:
+                    tell.alarms(patiently(changed, stop))
 
             watch(job.recorder, job.feed, stop, told, poll=at.spec.poll, once=once)
+            if once and not job.feed.ended and not stop.is_set():
+                note_silence(job.recorder, stop, told)
+
+        def beside(stop: threading.Event) -> None:
+            keep_delivering(at.store, alarms, clock=time.time, stop=stop, tell=tell.aside)
 
         try:
-            _run(jobs, work)
+            told_to_stop = _run(jobs, work, beside if alarms.endpoints and not once else None)
+            if alarms.endpoints and not told_to_stop:
+                ever = threading.Event()
+                last = partial(deliver_once, at.store, alarms, clock=time.time, stop=ever, tell=tell.aside)
+                patiently(last, ever, tell.aside)
         finally:
             tell.close()
 
@@ -124,39 +147,52 @@ def _feed(recorder: Recorder, source_name: str) -> Feed:
     return open_feed(stream.source, columns_of(recorder), table=stream.table, key=stream.key, name=name)
 
 
-def _run(jobs: Sequence[_Job], work: Callable[[_Job, threading.Event], None]) -> None:
-    """Work on each in a thread of its own, until all are done, one fails, or a signal says stop."""
-    stop = threading.Event()
-    said: SimpleQueue[str | BaseException | None] = SimpleQueue()
+def _run(
+    jobs: Sequence[_Job],
+    work: Callable[[_Job, threading.Event], None],
+    beside: Callable[[threading.Event], None] | None = None,
+) -> bool:
+    """Work on each in a thread of its own, until all are done, one fails, or a signal says stop, which is returned;
+    what goes on ``beside`` ends with them.
+    """
+    stop, over, asked = threading.Event(), threading.Event(), False
+    said: SimpleQueue[_Word] = SimpleQueue()
 
-    def run(job: _Job) -> None:
+    def run(act: Callable[[], None], done: int) -> None:
         try:
-            work(job, stop)
+            act()
         except BaseException as error:  # raised again where a person can see it
-            said.put(error)
+            said.put(_Word(done, error))
         else:
-            said.put(None)
+            said.put(_Word(done))
 
-    threads = [threading.Thread(target=run, args=(job,), name=job.recorder.spec.name, daemon=True) for job in jobs]
+    acts = {job.recorder.spec.name: (partial(work, job, stop), 1) for job in jobs}
+    if beside is not None:
+        acts["beside"] = partial(beside, over), 0
+    threads = [threading.Thread(target=run, args=each, name=name, daemon=True) for name, each in acts.items()]
     fault: BaseException | None = None
-    left = len(threads)
-    with _signals(lambda: said.put(_STOP)):
+    left = len(jobs)
+    with signals(lambda: said.put(_Word(stop=True))):
         for thread in threads:
             thread.start()
         while left:
             word = said.get()
-            stop.set() if word is not None else None
-            if word == _STOP:
+            left, fault, asked = left - word.done, fault or word.fault, asked or word.stop
+            if word.stop or word.fault:
+                stop.set()
+                over.set()
+            if word.stop:
                 note("finishing the batch in hand")
-            else:
-                left -= 1
-                fault = fault or (word if isinstance(word, BaseException) else None)
+        over.set()
+        for thread in threads:
+            thread.join()
     if fault is not None:
         raise fault
+    return asked
 
 
 @contextmanager
-def _signals(told: Callable[[], None]) -> Generator[None]:
+def signals(told: Callable[[], None]) -> Generator[None]:
     """Tell of the first SIGTERM or Ctrl-C while inside, and let a second one do what it does to others.
 
     A handler runs between any two steps of the main thread, so that it may touch nothing that has a lock.

@@ -69,7 +69,7 @@ def messages(alarm: Alarm, change: Change, settings: Alarms, *, now: float, unit
         if not endpoint.wants(alarm.kind, alarm.severity):
             continue
         if endpoint.kind == "webhook":
-            content: Any = _webhook(alarm, change, settings, unit)
+            content: Any = as_object(alarm, change, settings, unit)
         elif change in ("acknowledged", "snoozed"):
             continue
         else:
@@ -99,6 +99,28 @@ def text(alarm: Alarm, change: Change, settings: Alarms, unit: Unit) -> str:
     return " ".join(_sentence(each) for each in _said(alarm, change, settings, unit) if each)
 
 
+def as_object(alarm: Alarm, change: Change, settings: Alarms, unit: Unit) -> dict[str, Any]:
+    """Say all of an alarm and of what changed: what a webhook gets, as an object for JSON."""
+    by_clock = {"at": alarm.at, "snoozed_until": alarm.snoozed_until}
+    by_pane = {name: getattr(alarm, name) for name in ("opened", "onset", "updated", "resolved")}
+    return {
+        "schema": SCHEMA,
+        "change": change,
+        "text": text(alarm, change, settings, unit),
+        "unit": unit,
+        "alarm": _bounded(asdict(alarm)),
+        "times": {
+            name: None if at is None else _iso(at)
+            for name, at in {**(by_pane if unit == "seconds" else {}), **by_clock}.items()
+        },
+        "links": {
+            "report": report_of(alarm, settings, unit) or None,
+            "runbook": runbook_of(alarm, settings) or None,
+        },
+        "advice": _sentence(ADVICE[alarm.kind]),
+    }
+
+
 def report_of(alarm: Alarm, settings: Alarms, unit: Unit) -> str:
     """The address of an alarm's page; empty where there is none."""
     until = alarm.updated if alarm.resolved is None else alarm.resolved
@@ -123,27 +145,6 @@ def _sequence(alarm: Alarm, change: Change) -> str:
     if change == "opened":
         return str(alarm.opened)
     return str(alarm.updated if change != "resolved" or alarm.resolved is None else alarm.resolved)
-
-
-def _webhook(alarm: Alarm, change: Change, settings: Alarms, unit: Unit) -> dict[str, Any]:
-    by_clock = {"at": alarm.at, "snoozed_until": alarm.snoozed_until}
-    by_pane = {name: getattr(alarm, name) for name in ("opened", "onset", "updated", "resolved")}
-    return {
-        "schema": SCHEMA,
-        "change": change,
-        "text": text(alarm, change, settings, unit),
-        "unit": unit,
-        "alarm": _bounded(asdict(alarm)),
-        "times": {
-            name: None if at is None else _iso(at)
-            for name, at in {**(by_pane if unit == "seconds" else {}), **by_clock}.items()
-        },
-        "links": {
-            "report": report_of(alarm, settings, unit) or None,
-            "runbook": runbook_of(alarm, settings) or None,
-        },
-        "advice": _sentence(ADVICE[alarm.kind]),
-    }
 
 
 def _changed(alarm: Alarm, change: Change, settings: Alarms, now: float, unit: Unit) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tidegauge.alarm.calibration import FEWEST_PANES, Calibration, from_reference, learn
 from tidegauge.alarm.panes import Panes, needed, series_of
 from tidegauge.alarm.policy import Terms, advance, alarm_id, resolved
-from tidegauge.alarm.tally import Tallier
+from tidegauge.alarm.tally import Layout, Tallier
 from tidegauge.contracts import Desk
 from tidegauge.deliver import messages
 from tidegauge.monitor import Monitor
@@ -34,8 +35,10 @@ MOST_PANES = 20_000
 """Panes of history that are kept and learned from."""
 GROWTH = 1.25
 """A history that has grown so much teaches anew, until it is as long as what is promised."""
-OTHER_SIZE = 2.0
+OTHER_SIZE = 10.0
 """Panes of so many times as many rows, or as few, want another calibration where there is no history yet."""
+KEEP_MESSAGES = 90 * 86_400
+"""Seconds for which messages that arrived are kept."""
 _OUTSIDE = ("model changed", "data quality")
 
 
@@ -54,6 +57,7 @@ class Lookout:
     def __init__(self, spec: StreamSpec, settings: Alarms, streams: int = 1) -> None:
         self.spec, self.settings, self._streams = spec, settings, streams
         self._under = _Under()
+        self._looked: dict[str, int] = {}
 
     @property
     def watches(self) -> bool:
@@ -94,6 +98,7 @@ class Lookout:
         tallies = [tally for tally in made if tally is not None]
         if tallies:
             desk.tally(tallies)
+        desk.expire_messages(at - KEEP_MESSAGES)
         lasting: dict[tuple[str, AlarmKind], Alarm] = {
             (alarm.segment, alarm.kind): alarm for alarm in desk.alarms(lasting=True)
         }
@@ -110,12 +115,11 @@ class Lookout:
         if calibration is None:
             return
         recent = desk.tallies(length=key.length, segment=key.segment, until=key.end, newest=needed(calibration))
-        promise = self.panes_promised(key.segment, len(desk.state.segments), _rate(recent))
+        promise = self.panes_promised(key.segment, len(desk.state.segments), pace(recent))
         if promise is None:
             return
-        ended = [a.resolved for a in desk.alarms() if a.segment == key.segment and a.kind == "drift" and a.resolved]
         panes = Panes(recent, calibration)
-        reading = panes.reading(len(recent) - 1, max(ended, default=None))
+        reading = panes.reading(len(recent) - 1, _fresh(desk, key))
         alarm, change = advance(lasting, reading, self.terms(calibration.threshold(promise)), at=at)
         if alarm is None or alarm == lasting:
             return
@@ -153,17 +157,27 @@ class Lookout:
                 over = calm.calm >= self.spec.alarm.calm or kind == "model changed"
                 self.say(desk, resolved(calm, window.key.end) if over else calm, "resolved" if over else None, at)
         if (silent := lasting.get((ALL, "silence"))) is not None and window.rows:
-            self.say(desk, resolved(silent, window.key.end), "resolved", at)
+            self.say(desk, resolved(silent, max(silent.opened, window.key.end)), "resolved", at)
 
     def silent(self, desk: Desk, event: Event) -> None:
         """Open the alarm of a stream that has stopped, unless it is open."""
         if not self.watches or any(alarm.kind == "silence" for alarm in desk.alarms(lasting=True)):
             return
-        length = self.spec.pane.length
-        start = int(event.at // length * length) if self.spec.pane.unit == "seconds" else desk.state.seen
-        key = PaneKey(self.spec.name, desk.state.reference, length, start)
+        # No pane closes in a silence: it is known by the row before it, as two may fall into one pane.
+        key = PaneKey(self.spec.name, desk.state.reference, self.spec.silence_after, int(event.at))
         at = event.at + self.spec.silence_after
-        self.say(desk, condition(key, "silence", event.text, start, at), "opened", at)
+        alarm = condition(key, "silence", event.text, key.start, at)
+        if self.spec.pane.unit == "rows":
+            seen = desk.state.seen
+            alarm = replace(alarm, opened=seen, onset=seen, updated=seen)
+        self.say(desk, alarm, "opened", at)
+
+    def heard(self, desk: Desk, at: float) -> None:
+        """Resolve the alarm of a silence: rows have come again."""
+        for alarm in desk.alarms(lasting=True):
+            if alarm.kind == "silence":
+                seen = desk.state.seen if self.spec.pane.unit == "rows" else int(desk.state.watermark or 0)
+                self.say(desk, resolved(alarm, max(alarm.opened, seen)), "resolved", at)
 
     def _calibration(self, desk: Desk, monitor: Monitor, tally: Tally, at: float) -> Calibration | None:
         """What is in force for a segment, learned anew where the history has grown enough."""
@@ -183,12 +197,19 @@ class Lookout:
         return held if fresh is None else self._keep(desk, key, (), fresh, at)
 
     def _grown(self, desk: Desk, kept: Calibrated, held: Calibration, key: PaneKey) -> bool:
-        """Whether there may be so much more history that it is worth a look."""
+        """Whether there may be so much more history that it is worth a look.
+
+        A look reads all of it, and may find that little of it was well: the next one waits for more.
+        """
         promise = self.panes_promised(key.segment, len(desk.state.segments), None)
-        if promise is not None and held.firm(min(promise, MOST_PANES)):
+        if held.firm(MOST_PANES if promise is None else min(promise, MOST_PANES)):
             return False
-        more = (key.end - kept.until) / max(key.length, 1)
-        return more >= max(FEWEST_PANES / 8 if not held.panes else 0, (GROWTH - 1) * held.panes)
+        more = (key.end - kept.until) / key.length
+        looked = (key.end - self._looked.get(key.segment, 0)) / key.length
+        if more < (GROWTH - 1) * held.panes or looked < max(FEWEST_PANES, held.panes) / 8:
+            return False
+        self._looked[key.segment] = key.end
+        return True
 
     def learned(self, history: Sequence[Tally], tallier: Tallier) -> Calibration:
         """What a history teaches."""
@@ -217,6 +238,10 @@ class Lookout:
         if len(history) < FEWEST_PANES:
             return None
         return self._keep(desk, key, history, self.learned(history, self._tallier(monitor.reference)), at)
+
+    def layout(self, monitor: Monitor) -> Layout:
+        """Where what stands in its tallies."""
+        return self._tallier(monitor.reference).layout
 
     def _tallier(self, reference: Reference) -> Tallier:
         return self._under.tallier(reference)
@@ -248,20 +273,33 @@ class _Under:
 
 def well(tallies: Iterable[Tally], alarms: Iterable[Alarm], annotations: Iterable[Annotation]) -> list[Tally]:
     """Tallies of panes in which all was well: outside of alarms that nobody called noise, and of what people marked."""
-    noise = {each.alarm for each in annotations if each.kind == "noise"}
-    spans = [(each.since, each.until) for each in annotations if each.kind in LEFT_OUT]
+    return sorted_out(tallies, alarms, annotations)[0]
+
+
+def sorted_out(
+    tallies: Iterable[Tally], alarms: Iterable[Alarm], annotations: Iterable[Annotation]
+) -> tuple[list[Tally], Counter[str]]:
+    """Tallies of panes in which all was well; and how many were not, by what is known of them: the kind of an
+    annotation, or ``alarm``.
+    """
+    marks = tuple(annotations)
+    noise = {each.alarm for each in marks if each.kind == "noise"}
+    marked = [(each.since, each.until, each.kind) for each in marks if each.kind in LEFT_OUT]
     some = [alarm for alarm in alarms if alarm.id not in noise]
-    out: list[Tally] = []
+    out, why = list[Tally](), Counter[str]()
     for tally in tallies:
         key = tally.key
         known = [
-            (alarm.onset, alarm.updated)
+            (alarm.onset, alarm.updated, "alarm")
             for alarm in some
             if alarm.segment in (key.segment, ALL) and alarm.reference == key.reference
         ]
-        if not any(since < key.end and key.start < until for since, until in (*spans, *known)):
+        found = next((what for since, until, what in (*marked, *known) if since < key.end and key.start < until), "")
+        if found:
+            why[found] += 1
+        else:
             out.append(tally)
-    return out
+    return out, why
 
 
 def condition(key: PaneKey, kind: AlarmKind, sentence: str, onset: int, at: float) -> Alarm:
@@ -283,12 +321,19 @@ def condition(key: PaneKey, kind: AlarmKind, sentence: str, onset: int, at: floa
     )
 
 
+def _fresh(desk: Desk, key: PaneKey) -> int | None:
+    """The end of the last alarm before a pane, from where on the detector begins anew; of panes cut as this one."""
+    mine = [alarm for alarm in desk.alarms() if (alarm.segment, alarm.kind) == (key.segment, "drift")]
+    ends = [a.resolved for a in mine if a.resolved is not None and a.reference == key.reference]
+    return max((end for end in ends if end <= key.end), default=None)
+
+
 def _ended(reasons: Iterable[str]) -> list[str]:
     return [reason if reason.endswith(".") else f"{reason}." for reason in reasons]
 
 
-def _rate(tallies: Sequence[Tally]) -> float | None:
-    """Panes in a second, of panes that are no spans of time."""
+def pace(tallies: Sequence[Tally]) -> float | None:
+    """Panes in a second, of panes that are no spans of time; None where their rows have no times."""
     moments = [tally.moment for tally in tallies if tally.moment is not None]
     span = moments[-1] - moments[0] if len(moments) > 1 else 0.0
     return (len(moments) - 1) / span if span > 0 else None

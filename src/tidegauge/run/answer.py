@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tidegauge.alarm.policy import resolved
-from tidegauge.contracts import Store
+from tidegauge.contracts import Desk, Store
 from tidegauge.deliver import messages
 from tidegauge.errors import UsageError
 from tidegauge.records import Alarm, Change
@@ -66,6 +66,27 @@ def resolve(store: Store, alarm: str, settings: Alarms, *, by: str = "", why: st
     return _answer(store, alarm, settings, end, "resolved", at)
 
 
+def wake(store: Store, settings: Alarms, *, at: float) -> int:
+    """Open alarms again whose rest is over, and tell of them; return how many.
+
+    A pane that closes does so as well: this is for those that no pane comes to, as in a silence.
+    """
+    woken = 0
+    for resting in store.alarms(lasting=True):
+        if not _rested(resting, at):
+            continue
+        with store.leading(resting.stream) as desk:
+            for each in () if desk is None else desk.alarms(lasting=True):
+                if desk is not None and each.id == resting.id and _rested(each, at):
+                    awake = replace(each, state="open", snoozed_until=None)
+                    told = messages(awake, "updated", settings, now=at, unit=_unit(desk))
+                    desk.raise_alarm(awake)
+                    # It may be woken more than once while nothing else of it changes.
+                    desk.send([replace(m, key=f"{each.id}:woken:{each.snoozed_until or 0:.0f}") for m in told])
+                    woken += 1
+    return woken
+
+
 def find(store: Store, alarm: str) -> Alarm:
     """The alarm of an id, or of the first digits of one."""
     found = [each for each in store.alarms() if alarm and each.id.startswith(alarm)]
@@ -80,13 +101,20 @@ def find(store: Store, alarm: str) -> Alarm:
 def _answer(
     store: Store, alarm: str, settings: Alarms, act: Callable[[Alarm], Alarm], change: Change, at: float
 ) -> Alarm:
-    stream = find(store, alarm).stream
-    with leading(store, stream) as desk:
-        present = next(each for each in desk.alarms() if each.id.startswith(alarm))
+    found = find(store, alarm)
+    with leading(store, found.stream) as desk:
+        present = next(each for each in desk.alarms() if each.id == found.id)
         if not present.lasts:
             raise UsageError(f"alarm {present.id}", got="one that is resolved", want="one that lasts")
         after = act(present)
         desk.raise_alarm(after)
-        unit: Unit = "rows" if desk.state.pane.endswith("rows") else "seconds"
-        desk.send(messages(after, change, settings, now=at, unit=unit))
+        desk.send(messages(after, change, settings, now=at, unit=_unit(desk)))
     return after
+
+
+def _rested(alarm: Alarm, at: float) -> bool:
+    return alarm.state == "snoozed" and alarm.snoozed_until is not None and alarm.snoozed_until <= at
+
+
+def _unit(desk: Desk) -> Unit:
+    return "rows" if desk.state.pane.endswith("rows") else "seconds"

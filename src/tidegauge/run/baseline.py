@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tidegauge.contracts import Store
+from tidegauge.alarm.policy import resolved
+from tidegauge.contracts import Desk, Store
+from tidegauge.deliver import messages
 from tidegauge.errors import MismatchError, UsageError
 from tidegauge.monitor import Monitor
 from tidegauge.records import Baseline, Event, StreamState
 from tidegauge.reference import Reference
 from tidegauge.run.settle import close
-from tidegauge.spec import Pane, StreamSpec
+from tidegauge.spec import Alarms, Pane, StreamSpec
+from tidegauge.spec.length import Unit
 
 _EVER = 10**15
 
@@ -65,9 +68,18 @@ def _cut(spec: StreamSpec) -> str:
 
 
 def rebaseline(
-    store: Store, spec: StreamSpec, reference: Reference, *, at: float, by: str = "", why: str = ""
+    store: Store,
+    spec: StreamSpec,
+    reference: Reference,
+    *,
+    at: float,
+    by: str = "",
+    why: str = "",
+    alarms: Alarms | None = None,
 ) -> Baseline | None:
     """Put a reference in force: what is open is closed under the one before, then the new one begins.
+
+    Alarms that last are resolved, as they speak of the reference before; that rows stay away is none of its business.
 
     The same reference again begins anew where the settings cut the stream in other panes than it is kept in.
 
@@ -80,6 +92,8 @@ def rebaseline(
         Epoch seconds by the clock.
     by, why : str
         Who did it and for what reason: kept with the reference.
+    alarms : Alarms, optional
+        Whom to tell that alarms are resolved; nobody where None.
 
     Returns
     -------
@@ -105,6 +119,7 @@ def rebaseline(
         if before.reference:
             close(desk, Monitor(as_kept(spec, before), in_force(store, before)), at=at, whole=True)
             desk.drop([stored.id for stored in desk.parts()])
+            _resolve(desk, spec, reference, alarms or Alarms(), at=at, by=by, why=why)
         baseline = Baseline(spec.name, reference.hash, at, by, why)
         kept = reference if spec.samples.keep else reference.without_samples()
         desk.rebase(baseline, kept.to_bytes())
@@ -115,3 +130,17 @@ def rebaseline(
         said += f": {why}." if why else "."
         desk.note(Event(spec.name, "rebaseline", at, said))
         return baseline
+
+
+def _resolve(
+    desk: Desk, spec: StreamSpec, reference: Reference, settings: Alarms, *, at: float, by: str, why: str
+) -> None:
+    """Resolve what lasts under the reference before, and tell of it."""
+    because = f"Reference {reference.hash[:12]} came into force" + (f": {why}" if why else "")
+    unit: Unit = "rows" if desk.state.pane.endswith("rows") else "seconds"
+    for alarm in desk.alarms(lasting=True):
+        if alarm.kind != "silence" or is_cut_otherwise(spec, desk.state):
+            last = max(alarm.updated, alarm.opened, desk.state.settled or 0)
+            over = resolved(alarm, last, by=by, why=because)
+            desk.raise_alarm(over)
+            desk.send(messages(over, "resolved", settings, now=at, unit=unit))

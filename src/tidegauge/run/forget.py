@@ -29,7 +29,8 @@ def forget(store: Store, stream: str, ids: Collection[str], *, at: float) -> int
         Epoch seconds by the clock. That something was forgotten is recorded, and what is not.
     """
     with leading(store, stream) as desk:
-        held = _from_bytes(desk, ids) + _from_clusters(desk, store.clusters(stream), ids) + _from_alarms(desk, ids)
+        held = _from_bytes(desk, ids) + _from_clusters(desk, store.clusters(stream), ids)
+        held += _from_alarms(desk, ids, quoted=held > 0)
         if held:
             desk.note(Event(stream, "forgotten", at, f"Rows were forgotten in {held:,} places."))
         arrived = desk.expire_messages(at)
@@ -70,11 +71,16 @@ def _from_clusters(desk: Desk, clusters: Iterable[FollowedCluster], ids: Collect
     return held
 
 
-def _from_alarms(desk: Desk, ids: Collection[str]) -> int:
+def _from_alarms(desk: Desk, ids: Collection[str], *, quoted: bool) -> int:
+    """Examples go by their ids. Sentences beyond the first, which is of the detector, may quote any row that was kept
+    (``quoted``), and not by its id: they go all.
+    """
     held = 0
     for alarm in desk.alarms():
         rest = tuple(example for example in alarm.examples if example.id not in ids)
-        if len(rest) < len(alarm.examples):
-            held += len(alarm.examples) - len(rest)
-            desk.raise_alarm(replace(alarm, examples=rest))
+        lost = len(alarm.examples) - len(rest)
+        reasons = alarm.reasons[:1] if lost or quoted else alarm.reasons
+        if lost or reasons != alarm.reasons:
+            held += lost
+            desk.raise_alarm(replace(alarm, examples=rest, reasons=reasons))
     return held

@@ -62,7 +62,7 @@ def watch(
         _note_faults(recorder, feed, stop, tell)
         if once or feed.ended or stop.is_set():
             return
-        _note_silence(recorder, stop, tell)
+        note_silence(recorder, stop, tell)
         stop.wait(poll)
 
 
@@ -102,13 +102,30 @@ def _note_faults(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Te
         note(recorder.store, [Event(recorder.spec.name, "source", recorder.now(), text) for text in faults], stop, tell)
 
 
-def _note_silence(recorder: Recorder, stop: threading.Event, tell: Tell) -> None:
-    """Say once that a stream has stopped."""
+def note_silence(recorder: Recorder, stop: threading.Event, tell: Tell) -> None:
+    """Say once that a stream has stopped, and resolve the alarm of it once rows have come again."""
     quiet = silence(recorder)
-    if quiet is not None:
+    if quiet is None:
+        _note_rows(recorder, stop, tell)
+    else:
         said = patiently(lambda: recorder.store.events(quiet.stream, since=quiet.at), stop)
         if not any(event.kind == "silence" and event.at == quiet.at for event in said):
             note(recorder.store, [quiet], stop, tell, recorder.lookout)
+
+
+def _note_rows(recorder: Recorder, stop: threading.Event, tell: Tell) -> None:
+    name = recorder.spec.name
+    lasting = patiently(lambda: recorder.store.alarms(name, lasting=True), stop)
+    if not any(alarm.kind == "silence" for alarm in lasting):
+        return
+
+    def heard() -> None:
+        with recorder.store.leading(name) as desk:
+            if desk is not None:
+                recorder.lookout.heard(desk, recorder.now())
+
+    patiently(heard, stop)
+    tell(Progress(name))
 
 
 def silence(recorder: Recorder) -> Event | None:

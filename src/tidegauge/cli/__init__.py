@@ -1,6 +1,7 @@
 """The command line: one file per command. Results go to stdout, everything else to stderr, and no traceback to anyone.
 
-Exit status: 0 no drift (or done), 1 drift, or an alarm that lasts, 2 usage or data error, 3 insufficient data, 130 interrupted.
+Exit status: 0 no drift (or done), 1 drift, or an alarm that lasts, 2 usage or data error, 3 insufficient data,
+130 interrupted.
 """
 
 from __future__ import annotations

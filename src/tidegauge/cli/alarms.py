@@ -57,7 +57,9 @@ def command(
         str | None,
         typer.Option("--since", metavar="SPAN|DATE", help="List those that spoke since then, resolved or not."),
     ] = None,
-    span: Annotated[str | None, typer.Option("--for", metavar="SPAN", help="How long to snooze it, such as 2h.")] = None,
+    span: Annotated[
+        str | None, typer.Option("--for", metavar="SPAN", help="How long to snooze it, such as 2h.")
+    ] = None,
     by: Annotated[
         str | None, typer.Option("--by", metavar="NAME", help="Who answers; the login name if not said.")
     ] = None,
@@ -271,8 +273,8 @@ def _answer(config: Path | None, given: _Answer, form: PlainForm) -> None:
         else:
             after = resolve(store, given.alarm, alarms, by=by, why=why, at=now)
         unit = unit_in(at.spec, store.state(after.stream))
-        told = _object(at.spec, after, unit)
-        emit(json.dumps(told, ensure_ascii=False) + "\n" if form is PlainForm.json else f"{alarm_line(after, unit, now)}\n")
+        in_json = json.dumps(_object(at.spec, after, unit), ensure_ascii=False)
+        emit(f"{in_json if form is PlainForm.json else alarm_line(after, unit, now)}\n")
         note_waiting(at)
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 NAME = "annotate"
 KINDS: Final[tuple[AnnotationKind, ...]] = get_args(AnnotationKind)
 HELP = options.help_text(
-    f"Say what is known of a time, for one stream or for all: {', '.join(KINDS)}. 'history' shows it beside the windows "
-    "that it touches. Times of a holiday, a campaign, an incident and of what was real are left out of calibration; a "
+    f"Say what is known of a time, for one stream or for all: {', '.join(KINDS)}. 'history' shows it beside the "
+    "windows that it touches. Times of a holiday, a campaign, an incident and of what was real are left out of calibration; a "
     "deploy and a note are only shown.\n\n"
     "--alarm says of an alarm that it was real, or noise: panes of real ones stay out of calibration, those of noise "
     "teach it. Either way from the next calibration on.",
@@ -70,9 +70,9 @@ def command(
 ) -> None:
     """Keep, list or remove annotations."""
     given = words or []
-    if shown or remove is not None:
-        if (shown and remove is not None) or all_streams or alarm or since or until or len(given) > (1 if shown else 0):
-            raise UsageError("--list" if shown else "--remove", got="more than that", want="it alone")
+    others = bool(all_streams or alarm or since or until)
+    if (remove is not None and (shown or others or given)) or (shown and (others or len(given) > 1)):
+        raise UsageError("--list" if shown else "--remove", got="more than that", want="it alone")
     with opened(config) as at:
         name = login() if by is None else by
         if shown:
@@ -180,6 +180,8 @@ def _list(at: Opened, stream: str | None, form: PlainForm) -> None:
         at.state(stream)
         found = tuple(shown_for(found, units[stream]))
     if form is PlainForm.json:
-        emit("".join(f"{json.dumps(annotation_json(e, units.get(e.stream, 'seconds')), ensure_ascii=False)}\n" for e in found))
+        every = [annotation_json(each, units.get(each.stream, "seconds")) for each in found]
+        emit("".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in every))
         return
-    emit("".join(f"{annotation_line(each, units.get(each.stream, 'seconds'))}\n" for each in found) or "no annotations\n")
+    lines = [annotation_line(each, units.get(each.stream, "seconds")) for each in found]
+    emit("".join(f"{line}\n" for line in lines or ["no annotations"]))

@@ -73,9 +73,7 @@ def promises(store: Store, lookout: Lookout, state: StreamState) -> list[Promise
     return [_promise(store, lookout, state, segment, kept.get(segment)) for segment in (ALL, *segments)]
 
 
-def _promise(
-    store: Store, lookout: Lookout, state: StreamState, segment: str, kept: Calibrated | None
-) -> Promise:
+def _promise(store: Store, lookout: Lookout, state: StreamState, segment: str, kept: Calibrated | None) -> Promise:
     spec = lookout.spec.pane
     timed = spec.unit == "seconds"
     recent: tuple[Tally, ...] = ()

@@ -134,7 +134,7 @@ def learn(series: Series, layout: Layout, *, pane: int | None = None, season: bo
 
 
 def from_reference(reference: Reference, tallier: Tallier, rows: int) -> Calibration | None:
-    """Learn from the rows that a reference keeps, as if they came one by one; None where it keeps too few.
+    """Learn from the rows that a reference keeps, as many as it has independent units; None where it keeps too few.
 
     Panes of ``rows`` rows are drawn from them again and again. Every STRETCH panes their weights are drawn anew (a
     Bayesian bootstrap: Rubin, 1981), so that the error of the reference itself, which all panes share, is in it. What
@@ -147,30 +147,23 @@ def from_reference(reference: Reference, tallier: Tallier, rows: int) -> Calibra
     columns = contributions(reference.basis, project(reference.basis, x), _PIECES)
     library = tallier.of_sums({name: c.dense().astype(np.float64) for name, c in columns.items()}).astype(np.float64)
     library = (library - library.mean(0)).astype(np.float32)
-    known = np.full(len(x), reference.base.rows / len(x))
+    independent = reference.calibration.units / reference.calibration.rows
+    sizes = [max(round(count * independent), 1) for count in (reference.base.rows, rows)]
+    known = np.full(len(x), sizes[0] / len(x))
     values = []
     for _ in range(SYNTHETIC // STRETCH):
         weights = rng.dirichlet(known)
-        values.append(rng.multinomial(rows, weights, size=STRETCH).astype(np.float32) @ library / rows)
+        values.append(rng.multinomial(sizes[1], weights, size=STRETCH).astype(np.float32) @ library / sizes[1])
     count = len(values) * STRETCH
     series = Series(np.concatenate(values).astype(np.float64), np.full(count, float(rows)), np.full(count, np.nan))
     longest = int(np.clip(reference.base.rows // rows, 1, LONGEST))
     detector, statistic = fit_detector(series, tallier.layout, most=longest, order=0)
     law = fit_run_length(statistic, max(detector.lengths[-1], FEWEST_BLOCK))
-    return Calibration(replace(detector, normal=_of_any_size(detector.normal, rows, known.sum())), law, 0, float(rows))
+    normal = _of_any_size(detector.normal, rows, sizes[1], sizes[0])
+    return Calibration(replace(detector, normal=normal), law, 0, float(rows))
 
 
-def _of_any_size(normal: Normal, rows: int, known: float) -> Normal:
+def _of_any_size(normal: Normal, rows: int, independent: int, known: int) -> Normal:
     """The same for panes of any number of rows: what varies is the sampling of these rows and of those known."""
-    each = (normal.natural + normal.per_row / rows) / (1 / rows + 1 / known)
-    return replace(normal, natural=each / known, per_row=each)
-
-
-def law_in(data: bytes, what: str = "calibration") -> tuple[RunLength, int]:
-    """The law of run lengths, and how many panes taught it, of ``Calibration.to_bytes``; the rest needs its layout."""
-    _, header = unpack(CALIBRATION, data, what)
-    try:
-        block, place, scale, blocks, panes = header["law"]
-        return RunLength(int(block), float(place), float(scale), int(blocks), int(panes)), int(header["panes"])
-    except UNREADABLE as error:
-        raise ArtefactError(what, got=f"parts that do not fit ({error})", want="a law of run lengths") from error
+    each = (normal.natural + normal.per_row / rows) / (1 / independent + 1 / known)
+    return replace(normal, natural=each / known, per_row=each * rows / independent)

@@ -15,13 +15,15 @@ RELEASE = 1.5
 @dataclass(frozen=True, slots=True)
 class Terms:
     """When an alarm is worth it: ``threshold`` in sd; ``min_effect``, the smallest drift of interest (0: any), and
-    ``critical``, from which it is critical, in per cent of the traffic; ``calm`` quiet panes resolve it.
+    ``critical``, from which it is critical, in per cent of the traffic; ``calm`` quiet panes resolve it;
+    ``provisional`` says that no history stands behind the threshold.
     """
 
     threshold: float
     min_effect: float = 0.0
     critical: float = 10.0
     calm: int = 3
+    provisional: bool = False
 
 
 def advance(alarm: Alarm | None, reading: Reading, terms: Terms, *, at: float) -> tuple[Alarm | None, Change | None]:
@@ -85,6 +87,7 @@ def opened(reading: Reading, terms: Terms, at: float) -> Alarm:
         value=reading.value,
         threshold=terms.threshold,
         drift=reading.drift,
+        provisional=terms.provisional,
     )
 
 

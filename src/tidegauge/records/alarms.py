@@ -79,6 +79,8 @@ class Alarm:
         Who acknowledged, snoozed or resolved it by hand, and why.
     snoozed_until : float or None
         Epoch seconds by the clock.
+    provisional : bool
+        Whether it was opened when the stream had no history yet, so that its panes may be what is normal.
     """
 
     id: str
@@ -106,6 +108,7 @@ class Alarm:
     why: str = ""
     snoozed_until: float | None = None
     report: str = ""
+    provisional: bool = False
 
     @property
     def lasts(self) -> bool:

@@ -120,17 +120,18 @@ class Lookout:
             return
         panes = Panes(recent, calibration)
         reading = panes.reading(len(recent) - 1, _fresh(desk, key))
-        alarm, change = advance(lasting, reading, self.terms(calibration.threshold(promise)), at=at)
+        terms = self.terms(calibration.threshold(promise), provisional=not calibration.panes)
+        alarm, change = advance(lasting, reading, terms, at=at)
         if alarm is None or alarm == lasting:
             return
         if change in ("opened", "updated"):
             alarm = replace(alarm, **moved(desk, monitor, alarm))
         self.say(desk, alarm, change, at)
 
-    def terms(self, threshold: float) -> Terms:
+    def terms(self, threshold: float, *, provisional: bool = False) -> Terms:
         """When an alarm is worth it."""
         settings = self.spec.alarm
-        return Terms(threshold, settings.min_effect, settings.critical, settings.calm)
+        return Terms(threshold, settings.min_effect, settings.critical, settings.calm, provisional)
 
     def say(self, desk: Desk, alarm: Alarm, change: Change | None, at: float) -> None:
         """Keep an alarm, and tell of what changed, in one transaction."""
@@ -285,7 +286,8 @@ def sorted_out(
     marks = tuple(annotations)
     noise = {each.alarm for each in marks if each.kind == "noise"}
     marked = [(each.since, each.until, each.kind) for each in marks if each.kind in LEFT_OUT]
-    some = [alarm for alarm in alarms if alarm.id not in noise]
+    # What was opened before there was any history may be how the stream is: it is left out only if somebody says so.
+    some = [alarm for alarm in alarms if alarm.id not in noise and not alarm.provisional]
     out, why = list[Tally](), Counter[str]()
     for tally in tallies:
         key = tally.key

@@ -157,7 +157,7 @@ def from_reference(reference: Reference, tallier: Tallier, rows: int) -> Calibra
     count = len(values) * STRETCH
     series = Series(np.concatenate(values).astype(np.float64), np.full(count, float(rows)), np.full(count, np.nan))
     longest = int(np.clip(reference.base.rows // rows, 1, LONGEST))
-    detector, statistic = fit_detector(series, tallier.layout, most=longest, order=0)
+    detector, statistic = fit_detector(series, tallier.layout, most=longest, independent=True)
     law = fit_run_length(statistic, max(detector.lengths[-1], FEWEST_BLOCK))
     normal = _of_any_size(detector.normal, rows, sizes[1], sizes[0])
     return Calibration(replace(detector, normal=normal), law, 0, float(rows))

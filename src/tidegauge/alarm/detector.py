@@ -55,7 +55,7 @@ class Detector:
 
 
 def fit_detector(
-    series: Series, layout: Layout, *, pane: int | None = None, most: int = MOST_PANES, order: int = ORDER
+    series: Series, layout: Layout, *, pane: int | None = None, most: int = MOST_PANES, independent: bool = False
 ) -> tuple[Detector, Float64]:
     """Learn normal traffic, and judge each part of the history by what was learned from the others.
 
@@ -66,8 +66,8 @@ def fit_detector(
         Of the history, held out.
     """
     step = max(HOUR, pane or HOUR)
-    held = _held_out(series, layout, step, order)
-    normal = fit_normal(series, layout, step, order)
+    held = _held_out(series, layout, step, independent=independent)
+    normal = fit_normal(series, layout, step, independent=independent)
     mass = layout.blocks["mass"]
     shares = np.maximum(layout.shares + normal.season.mean[mass], 1e-6)
     mass_rows = shares**2 / normal.variance(series.rows)[:, mass].mean(0)
@@ -80,12 +80,12 @@ def fit_detector(
     return Detector(layout, normal, mass_rows, lengths, np.stack(laws)), np.max(loudest, axis=0)
 
 
-def _held_out(series: Series, layout: Layout, step: int, order: int) -> Float32:
+def _held_out(series: Series, layout: Layout, step: int, *, independent: bool) -> Float32:
     """Innovations of the history, each part under what is normal in the other parts."""
     out = []
     for first, end, others in _folds(len(series)):
-        normal = fit_normal(series.take(others), layout, step, order)
-        begin = max(first - order, 0)
+        normal = fit_normal(series.take(others), layout, step, independent=independent)
+        begin = max(first - ORDER, 0)
         out.append(normal.innovations(series.take(slice(begin, end)), layout)[first - begin :])
     return np.concatenate(out)
 

@@ -77,7 +77,7 @@ class Normal:
         return whole
 
 
-def fit_normal(series: Series, layout: Layout, step: int, order: int = ORDER) -> Normal:
+def fit_normal(series: Series, layout: Layout, step: int, *, independent: bool = False) -> Normal:
     """Learn what is normal.
 
     Parameters
@@ -87,14 +87,16 @@ def fit_normal(series: Series, layout: Layout, step: int, order: int = ORDER) ->
     layout : Layout
     step : int
         Seconds of a bucket of the season.
-    order : int
-        Of the autoregression.
+    independent : bool
+        Panes do not depend on those before, and the axes of the features not on each other: that is how they were made.
     """
     season = fit_season(series.values, series.moments, step)
     rest = series.values - season.at(series.moments)
-    coefficients = yule_walker(rest, order)
+    coefficients = yule_walker(rest, 0 if independent else ORDER)
     out = prewhitened(rest, coefficients)
     natural, per_row = noise_of(out, series.rows, layout)
+    if independent:
+        return Normal(season, coefficients, natural, per_row, np.eye(layout.features, dtype=np.float32))
     features = layout.blocks["features"]
     standard = out[:, features] / np.sqrt(natural[features] + per_row[features] / series.rows[:, None])
     return Normal(season, coefficients, natural, per_row, whitener_of(standard))

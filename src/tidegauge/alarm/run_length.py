@@ -13,7 +13,11 @@ POWER = 1.5
 """Maxima of this power of the statistic follow Gumbel's law: between the tail of a normal law (2) and of an exponential
 one (1), as measured (`quality/results/run_length.json`)."""
 EULER = 0.5772156649015329
+MOMENTS = 0.81
+"""Variance of the scale's logarithm by L-moments, times the number of blocks."""
 Z95 = 1.959964
+USUAL_SCALE, SCALE_ERROR = 1.05, 0.15
+"""The scale of the law on the normal scale of the statistic, and by how much streams differ in its logarithm."""
 MODEL_ERROR = 0.3
 """Deviation of the logarithm of a run length that no history would take away."""
 SHORT = 600.0
@@ -59,19 +63,20 @@ class RunLength:
 
         Notes
         -----
-        Its logarithm has the large-sample variance of the fit by maximum likelihood, which that by moments nearly has,
-        (1.109 + 0.514 r + 0.608 r^2) / blocks with r the distance to ``place`` in scales, and beside it MODEL_ERROR and
-        SHORT / T.
+        Its logarithm has the variance (1.109 + 0.514 r) / blocks + r^2 v, with r the distance to ``place`` in scales and
+        v that of the scale's logarithm: 0.81 / blocks by L-moments, which the usual scale makes smaller. Beside it
+        there are MODEL_ERROR and SHORT / T.
         """
         r = (threshold**POWER - self.place) / self.scale
         panes = self.block * float(np.exp(r))
-        sampling = (1.109 + 0.514 * r + 0.608 * r**2) / self.blocks
+        scale = 1 / (self.blocks / MOMENTS + SCALE_ERROR**-2)
+        sampling = (1.109 + 0.514 * r) / self.blocks + r**2 * scale
         wide = Z95 * float(np.sqrt(sampling + MODEL_ERROR**2 + (SHORT / self.panes) ** 2))
         return Achieved(panes, panes * float(np.exp(-wide)), panes * float(np.exp(wide)))
 
 
 def fit_run_length(statistic: Float64, block: int) -> RunLength:
-    """Fit the law by L-moments (Hosking, 1990) to the maxima of consecutive blocks.
+    """Fit the law by L-moments (Hosking, 1990) to maxima of consecutive blocks, its scale drawn towards the usual one.
 
     Parameters
     ----------
@@ -85,4 +90,6 @@ def fit_run_length(statistic: Float64, block: int) -> RunLength:
     first = float(maxima.mean())
     second = float((np.arange(count) * maxima).sum() / (count * (count - 1)))
     scale = max((2 * second - first) / float(np.log(2)), 1e-9)
+    weight = SCALE_ERROR**2 / (SCALE_ERROR**2 + MOMENTS / count)
+    scale = float(np.exp(weight * np.log(scale) + (1 - weight) * np.log(USUAL_SCALE)))
     return RunLength(block, first - EULER * scale, scale, count, len(statistic))

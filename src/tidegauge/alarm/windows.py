@@ -19,6 +19,8 @@ MOST_SKEW = 2.8
 TAIL, TAIL_EXCESS = 2.0, 0.8734
 """Where the tail of a standard normal law begins, and its mean excess of z^2 / 2 there."""
 TAIL_WEIGHT = 15.0
+OUTLYING, MOST_EXCESS = 4.0, 6.0
+"""Where one value is held, in sd and in z^2 / 2, when the law of all is learned."""
 
 
 def window_sums(innovations: Float32, panes: int) -> Float32:
@@ -95,13 +97,18 @@ def law_of(values: Float64, panes: int) -> Float64:
     """What normal traffic makes of each column: mean, standard deviation, skewness, and how much heavier its tail is
     than these foretell, float64 (4, columns).
 
-    The last is the mean excess of ``z^2 / 2`` beyond TAIL over that of the normal law, drawn towards 1 as there are few
-    such windows that do not overlap.
+    A streak of panes that differs, of which a history has one or none, would shape the moments of long windows: values
+    are held to OUTLYING sd, as it was learned without them. The last is the mean excess of ``z^2 / 2`` beyond TAIL over
+    that of the normal law, drawn towards 1 as there are few such windows that do not overlap.
     """
-    mean, sd = values.mean(0), np.maximum(values.std(0), 1e-12)
-    skew = (((values - mean) / sd) ** 3).mean(0)
+    held = values
+    for _ in range(3):
+        held = np.minimum(held, held.mean(0) + OUTLYING * held.std(0))
+    mean, sd = held.mean(0), np.maximum(held.std(0), 1e-12)
+    skew = (((held - mean) / sd) ** 3).mean(0)
     law = np.stack([mean, sd, skew, np.ones_like(mean)])
-    excess = np.maximum(normal_scores(values, law), TAIL) ** 2 / 2 - TAIL**2 / 2
+    far = np.maximum(normal_scores(values, law), TAIL)
+    excess = np.minimum((far**2 - TAIL**2) / 2, MOST_EXCESS)
     apart = (excess > 0).sum(0) / panes
     heavier = excess.sum(0) / np.maximum((excess > 0).sum(0), 1) / TAIL_EXCESS
     law[3] = np.clip((apart * heavier + TAIL_WEIGHT) / (apart + TAIL_WEIGHT), 0.8, 2)

@@ -21,6 +21,8 @@ TABLES = (
     "power_frozen",
     "followed",
     "run_length",
+    "delay",
+    "hard_cases",
     "faults",
     "peers",
 )

@@ -14,7 +14,7 @@ import fcntl
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,6 @@ QUICK = ("new cluster 3 %", "rotation", "new cluster, to 3 % over 30 panes", UNC
 OURS, ORACLE = "ours", "oracle"
 FIXED = (1, 16)
 NEAR = 1.1
-FUTURE = run_length.FUTURE
 
 PEER = Peer("Alibi Detect", ENVIRONMENTS / "alibi" / "bin" / "python", HERE / "alibi_online_mmd.py")
 PEER_REFERENCE, PEER_NULLS, PEER_CHANGES = 1000, 60, 30
@@ -61,7 +60,7 @@ FIRST_ALARM, LARGEST = "first alarm", "largest"
 
 @dataclass(frozen=True)
 class Plan:
-    """Histories, and the panes of each; futures that set the thresholds, and the panes of each; the run length wanted."""
+    """Histories, futures that set the thresholds, the panes of each; and the run length wanted."""
 
     histories: int
     history: int
@@ -81,8 +80,11 @@ def cells(mode: Mode) -> list[Cell]:
     if mode == "quick":
         return [_cell("panes", name, 10, mode) for name in QUICK]
     ours = [_cell("panes", name, 400, mode) for name in CHANGES]
-    peers = sorted(CHANGES, key=lambda name: name != UNCHANGED)
-    return ours + [_cell("rows", n, PEER_NULLS if n == UNCHANGED else PEER_CHANGES, mode) for n in peers if not absent([PEER])]
+    if absent([PEER]):
+        return ours
+    changed = [name for name, change in CHANGES.items() if name != UNCHANGED and not change.ramp]
+    peer = [_cell("rows", name, PEER_CHANGES, mode) for name in changed]
+    return [*ours, _cell("rows", UNCHANGED, PEER_NULLS, mode), *peer]
 
 
 def _cell(kind: str, change: str, reps: int, plan: str) -> Cell:
@@ -90,7 +92,7 @@ def _cell(kind: str, change: str, reps: int, plan: str) -> Cell:
 
 
 def measure(cell: Cell, rng: np.random.Generator) -> Result:
-    """One change: by detector the panes until it is found, 1 where the first changed one is enough; 0 where not in AFTER."""
+    """One change: by detector the panes until it is found, 1 for the first changed one; 0 where not in AFTER."""
     name, first = cell.settings["change"], int(rng.integers(168))
     if cell.settings["kind"] == "rows":
         return {"peer": asked(CHANGES[name], first, rng)}
@@ -100,8 +102,8 @@ def measure(cell: Cell, rng: np.random.Generator) -> Result:
     after = TRAFFIC.panes(AFTER, rng, first=first + BEFORE, change=CHANGES[name])
     whole = joined(before, after)
     detector = kept.calibrations[k].detector
-    scores = detector.scores(detector.innovations(whole)).max(2)[BEFORE:]
-    delays = {who: found(scores[:, columns].max(1), kept.ours[k][who]) for who, columns in named(detector.lengths).items()}
+    scores, limits = detector.scores(detector.innovations(whole)).max(2)[BEFORE:], kept.ours[k]
+    delays = {who: found(scores[:, part].max(1), limits[who]) for who, part in named(detector.lengths).items()}
     known = [other for other in CHANGES if other != UNCHANGED] if name == UNCHANGED else [name]
     for other in known:
         ratios = knowing(other).ratios(whole)
@@ -133,9 +135,7 @@ def name_of(panes: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Oracle:
-    """The mean of a pane's tally at every hour of the week, float64 (168, q); how a change shifts it; and the shift over
-    the covariance.
-    """
+    """The mean of a pane's tally at every hour of the week, float64 (168, q); its shift, also over the covariance."""
 
     mean: Float64
     shift: Float64
@@ -297,7 +297,7 @@ def known_rows() -> Float32:
 
 def asked(change: Change, first: int, rng: np.random.Generator) -> dict[str, float]:
     """A changed pane, row by row: the peer's first alarm, and its largest statistic."""
-    picks = TRAFFIC.picks(1, rng, first=first, change=replace(change, ramp=0))
+    picks = TRAFFIC.picks(1, rng, first=first, change=change)
     with question(known_rows(), traffic.vectors(change.kind)[picks[0]], 0, "default") as request:
         talk().send(request)
         return {name: said["statistic"] for name, said in talk().receive().items()}
@@ -312,11 +312,7 @@ def rows(results: dict[str, list[Result]]) -> list[Row]:
         out.append(_fresh(panes[UNCHANGED]))
     if UNCHANGED in by_rows:
         out.append(_peer_null(by_rows[UNCHANGED]))
-        out += [
-            _peer(name, r, by_rows[UNCHANGED], panes.get(name))
-            for name, r in by_rows.items()
-            if name != UNCHANGED and not CHANGES[name].ramp
-        ]
+        out += [_peer(name, r, by_rows[UNCHANGED], panes.get(name)) for name, r in by_rows.items() if name != UNCHANGED]
     return out
 
 

@@ -27,7 +27,7 @@ PROMISE, OFTENER = 5000, 1000
 HELD, COVERED = (0.8, 2.0), 0.90
 FIRM, SHORT = 10_000, (672, 2000)
 RHOS = (0.9, 0.97, 0.0, 0.5)
-FUTURES, FUTURE, QUICK_FUTURE = 4, 100_000, 20_000
+FUTURES, FUTURE, QUICK_FUTURE = 4, 50_000, 20_000
 """Long futures of each traffic, that the histories take in turn; panes of one."""
 AT_ONCE = 5000
 GAP = MOST_PANES

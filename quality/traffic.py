@@ -61,7 +61,7 @@ def tallier() -> Tallier:
 @cache
 def vectors(kind: Kind = "normal") -> Float32:
     """The rows of the library, float32 (topics x EACH, D), topic by topic."""
-    rng = np.random.default_rng([5, 2, len(kind)])
+    rng = np.random.default_rng([5, 2, 6])
     return draw(np.repeat(np.arange(CLUSTERS + 1), EACH), rng, kind)
 
 

@@ -26,9 +26,7 @@ def detector(reference: bytes, width: int, seed: int) -> MMDDriftOnline:
 
 @cache
 def said(reference: bytes, stream: bytes, width: int, seed: int) -> tuple[int, float]:
-    """The row of the first alarm, counted from 1, 0 where there is none; the largest statistic of windows that the stream
-    fills.
-    """
+    """The row of the first alarm, from 1, 0 where there is none; the largest statistic of full windows."""
     known, first, largest = detector(reference, width, seed), 0, -np.inf
     known.reset_state()
     for row, x in enumerate(np.frombuffer(stream, np.float32).reshape(-1, width), 1):

@@ -45,6 +45,21 @@ reference = "normal.tg"
 columns = { id = "id" }
 """
 
+ALARMING = """
+[alarms.endpoints.pager]
+url = "URL"
+[streams.queries]
+source = "in/*.parquet"
+reference = "normal.tg"
+pane = "1h"
+windows = []
+lateness = 0
+columns = { id = "id", text = "text", time = "time" }
+samples = { uniform = 64, novel = 16 }
+quality = { silence = "0s" }
+"""
+"""Settings of a stream that raises alarms, and of whom to tell."""
+
 
 def reference(seed: int = 0, model_id: str = "") -> Reference:
     x = np.random.default_rng(seed).standard_normal((400, WIDTH))
@@ -113,6 +128,13 @@ class Place:
         self.put("in/a.parquet", rows(240, MONDAY, 2, name="a"))
         self.put("in/b.parquet", rows(240, MONDAY + 2 * HOUR, 2, name="b", moved=1.5))
         self.put("in/c.parquet", rows(10, MONDAY + 4 * HOUR, 0.1, name="c"))
+
+    def drift(self, url: str = "http://127.0.0.1:9/drift") -> None:
+        """Settings of alarms; ten hours of rows as normal, three that moved, and the first row of the next."""
+        self.settings(ALARMING.replace("URL", url))
+        self.put("in/a.parquet", rows(600, MONDAY, 10, name="a"))
+        self.put("in/b.parquet", rows(180, MONDAY + 10 * HOUR, 3, name="b", moved=1.5))
+        self.put("in/c.parquet", rows(1, MONDAY + 13 * HOUR, 0.1, name="c"))
 
     def store(self) -> SqlStore:
         return open_store(str(self.folder / "tidegauge.db"))

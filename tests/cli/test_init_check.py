@@ -205,14 +205,16 @@ def test_check_says_what_it_found(tidegauge: Tidegauge, here: Path) -> None:
     done = tidegauge("check")
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert lines[:2] == [
+    assert lines[:3] == [
         "store: tidegauge.db: not there yet, and will be made",
+        "alarms: 1 in 90d may be false",
         "web: panes of 5m, windows of 1h, 1d, 1w; closed 10m after their end; silent after 1h",
     ]
-    assert re.fullmatch(r"  reference: normal.tg: [0-9a-f]{12}, 160 rows of width 4, of an unnamed model", lines[2])
-    assert lines[3:] == [
+    assert re.fullmatch(r"  reference: normal.tg: [0-9a-f]{12}, 160 rows of width 4, of an unnamed model", lines[3])
+    assert lines[4:] == [
         "  source: before.parquet: 1 file; first 160 rows of width 4; columns: id key, time at, outcome success",
         "  canaries: before.parquet: vectors of width 4, known again by their ids",
+        "  alarms: one false alarm in 90 days (25,920 panes)",
         "tidegauge.toml: all is well.",
     ]
     assert not Path("tidegauge.db").exists()
@@ -227,7 +229,7 @@ def test_check_as_json(tidegauge: Tidegauge, here: Path) -> None:
         True,
         [],
     )
-    assert set(told["streams"]["web"]) == {"stream", "reference", "source", "canaries"}
+    assert set(told["streams"]["web"]) == {"stream", "reference", "source", "canaries", "alarms"}
     write(GOOD.replace("normal.tg", "missing.tg") + "alpha = 2\n")
     done = tidegauge("check", "--format", "json")
     told = json.loads(done.out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def fill(
     seed: int = 0,
     times: bool = True,
 ) -> list[Tally]:
-    """Keep tallies of ``count`` panes from MONDAY, or the first row, on."""
+    """Keep tallies of ``count`` panes from MONDAY, or the first row, on; the newest row came as the last pane ended."""
     spec = monitor.spec
     seconds, length = spec.pane.unit == "seconds", spec.pane.length
     first = MONDAY if seconds else 0
@@ -87,4 +87,6 @@ def fill(
     with store.leading(spec.name) as desk:
         assert desk is not None
         desk.tally(tallies)
+        if seconds and tallies:
+            desk.update(replace(desk.state, watermark=float(tallies[-1].key.end), version=desk.state.version + 1))
     return tallies

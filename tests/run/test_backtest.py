@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.run.tallied import HOUR, MONDAY, Incident, fill, opened, reference, tallier
+from tidegauge.alarm.policy import Terms
 from tidegauge.alarm.replay import replay
 from tidegauge.errors import UsageError
 from tidegauge.records import Annotation, PaneKey, Window
@@ -50,6 +51,7 @@ def test_an_incident_is_one_alarm_under_every_budget(tmp_path: Path) -> None:
         assert alarm.resolved is not None
         assert hour(350) < alarm.resolved <= hour(370)
         assert alarm.threshold == each.thresholds[0] <= alarm.value
+        assert [raised.rarity > 1000 for raised in each.raised if raised.alarm == alarm] == [True]
         assert alarm.title == "Rows far from everything known changed."
     asked, looser, stricter = (each.thresholds[0] for each in b.tried)
     assert looser < asked < stricter
@@ -65,7 +67,7 @@ def test_panes_before_the_span_teach_and_it_is_gone_through_as_it_came(tmp_path:
     calibration = lookout.learned(every[:200], tallier())
     for each in b.tried:
         assert each.thresholds == (calibration.threshold(each.promise),)
-        plainly = replay(every[200:], calibration, lookout.terms(each.thresholds[0]))
+        plainly = replay(every[200:], calibration, Terms(each.thresholds[0]))
         assert [raised.alarm.id for raised in each.raised] == [alarm.id for alarm in plainly]
         assert [raised.alarm.resolved for raised in each.raised] == [alarm.resolved for alarm in plainly]
 
@@ -105,6 +107,9 @@ def test_unchanged_traffic_raises_about_as_many_as_expected(tmp_path: Path) -> N
     b = tried(tmp_path, 2000, since=1000, budgets=[Budget.parse("1 in 100 panes")])
     assert b.tried[0].expected == 10
     assert 3 <= len(b.tried[0].raised) <= 22
+    rare = sorted(raised.rarity for raised in b.tried[0].raised)
+    assert rare[0] >= 99.99
+    assert rare[len(rare) // 2] < 1000
 
 
 def test_small_effects_are_left_out(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ Int = npt.NDArray[np.int64]
 
 ORDER = 2
 """Panes back that a pane may depend on."""
-MOST_SD = 5.0
-"""Where one of many components that are squared and summed is held."""
+MOST_SD, MOST_WIDTH = 5.0, 8.0
+"""Where one of many components that are squared and summed is held; higher where each also counts by itself."""
 UNEQUAL = 0.2
 """Relative deviation of 1 / rows from which panes tell natural variation from sampling noise."""
 
@@ -74,6 +74,7 @@ class Normal:
         along = slice(blocks["spreads"].start + 1, blocks["spreads"].stop)
         for block in (blocks["features"], along, slice(out.shape[1], None)):
             np.clip(whole[:, block], -MOST_SD, MOST_SD, out=whole[:, block])
+        np.clip(whole[:, blocks["width"]], -MOST_WIDTH, MOST_WIDTH, out=whole[:, blocks["width"]])
         return whole
 
 
@@ -152,10 +153,10 @@ def noise_of(out: Float64, rows: Float64, layout: Layout) -> tuple[Float64, Floa
 
 
 def whitener_of(standard: Float64) -> Float32:
-    """Inverse root of the correlation, drawn towards none as the history is short, float32 (p, p)."""
+    """Takes out the correlation, axis after axis, float32 (p, p); it is drawn towards none as the history is short."""
     n, p = standard.shape
     covariance = standard.T @ standard / n
     towards = min(1.0, (p + 1) / n + 0.02)
     covariance = (1 - towards) * covariance + towards * np.diag(np.diag(covariance))
-    values, vectors = np.linalg.eigh(covariance)
-    return ((vectors / np.sqrt(np.maximum(values, 1e-6))) @ vectors.T).astype(np.float32)
+    root = np.linalg.cholesky(covariance + 1e-6 * np.eye(p))
+    return np.linalg.inv(root).T.astype(np.float32)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tidegauge.alarm.calibration import Calibration
 from tidegauge.alarm.normal import ORDER, Series
 from tidegauge.alarm.tally import Layout
-from tidegauge.alarm.windows import MEMBERS, window_sums
+from tidegauge.alarm.windows import LEADING, MEMBERS, window_sums
 from tidegauge.errors import ArtefactError
 from tidegauge.records import PaneKey, Tally
 from tidegauge.score.scans import penalty
@@ -118,12 +118,15 @@ class Panes:
         """Along what a change goes that this member sees, among the innovations."""
         layout = self._detector.layout
         blocks, out = layout.blocks, np.zeros_like(change)
-        if score in ("mmd", "whitened_mmd"):
-            chosen = blocks["features"] if score == "mmd" else slice(layout.size, None)
+        if score in ("mmd", "whitened_mmd", "leading_mmd"):
+            last = layout.size + LEADING if score == "leading_mmd" else None
+            chosen = blocks["features"] if score == "mmd" else slice(layout.size, last)
         elif score in ("mass_scan", "spread_scan"):
             block = blocks["mass" if score == "mass_scan" else "width"]
             best = block.start + int((np.abs(change[block]) - penalty(layout.shares)).argmax())
             chosen = slice(best, best + 1)
+        elif score == "cell_spread":
+            chosen = blocks["width"]
         elif score == "novelty":
             chosen = slice(blocks["tails"].start, blocks["tails"].start + 1)
         else:

@@ -63,9 +63,9 @@ class RunLength:
 
         Notes
         -----
-        Its logarithm has the variance (1.109 + 0.514 r) / blocks + r^2 v, with r the distance to ``place`` in scales and
-        v that of the scale's logarithm: 0.81 / blocks by L-moments, which the usual scale makes smaller. Beside it
-        there are MODEL_ERROR and SHORT / T.
+        Its logarithm has the variance (1.109 + 0.514 r) / blocks + r^2 v, with r the distance to ``place`` in scales,
+        and v that of the logarithm of the scale: 0.81 / blocks by L-moments, which the usual scale makes smaller.
+        Beside it there are MODEL_ERROR and SHORT / T.
         """
         r = (threshold**POWER - self.place) / self.scale
         panes = self.block * float(np.exp(r))

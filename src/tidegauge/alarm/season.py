@@ -11,7 +11,7 @@ Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
 HOUR, DAY, WEEK = 3600, 86_400, 604_800
-FEWEST_TURNS = 2
+FEWEST_TURNS = 3
 """Turns of a day or week that must have been seen before it is compared with."""
 
 

@@ -13,8 +13,22 @@ from tidegauge.score.scans import penalty
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
-MEMBERS = ("mmd", "whitened_mmd", "spread", "component_spread", "mass_scan", "spread_scan", "novelty")
+MEMBERS = (
+    "mmd",
+    "whitened_mmd",
+    "leading_mmd",
+    "spread",
+    "component_spread",
+    "cell_spread",
+    "mass_scan",
+    "spread_scan",
+    "novelty",
+)
 """What the detector asks of every window, after the members of the panel."""
+LEADING = 32
+"""Whitened axes that count by themselves, too: a change of the mix lies there."""
+FEWEST_EXPECTED = np.float32(0.05)
+"""Rows that are expected in a cell at least, so that one row in a rare cell is no news."""
 MOST_SKEW = 2.8
 TAIL, TAIL_EXCESS = 2.0, 0.8734
 """Where the tail of a standard normal law begins, and its mean excess of z^2 / 2 there."""
@@ -60,7 +74,7 @@ def members_of(layout: Layout, sums: Float32, panes: int, mass_rows: Float64) ->
     features, spreads, tails = (sums[:, blocks[name]] for name in ("features", "spreads", "tails"))
     white = sums[:, layout.size :]
     root = np.sqrt(layout.weights / layout.weights.sum()).astype(np.float32)
-    along = spreads[:, 1:]
+    along, widths = spreads[:, 1:], sums[:, blocks["width"]]
     off = penalty(layout.shares).astype(np.float32)
     mass = rooted(sums[:, blocks["mass"]], (panes * mass_rows).astype(np.float32))
     weighted = features * root
@@ -68,10 +82,12 @@ def members_of(layout: Layout, sums: Float32, panes: int, mass_rows: Float64) ->
         [
             np.einsum("ij,ij->i", weighted, weighted),
             np.einsum("ij,ij->i", white, white),
+            np.einsum("ij,ij->i", white[:, :LEADING], white[:, :LEADING]),
             spreads[:, 0] ** 2,
             np.einsum("ij,ij->i", along, along),
+            np.einsum("ij,ij->i", widths, widths),
             (np.abs(mass) - off).max(1),
-            (np.abs(sums[:, blocks["width"]]) - off).max(1),
+            (np.abs(widths) - off).max(1),
             tails[:, 0],
         ],
         axis=1,
@@ -88,6 +104,7 @@ def rooted(z: Float32, expected: Float32) -> Float32:
     [[0.0, 2.25, 3.0]]
     """
     seen = np.maximum(expected + z * np.sqrt(expected), 0)
+    expected = np.maximum(expected, FEWEST_EXPECTED)
     ratio = np.maximum(seen, np.float32(1e-12)) / expected
     deviance = 2 * (seen * np.log(ratio) - (seen - expected))
     return np.sign(z) * np.sqrt(np.maximum(deviance, 0))

@@ -50,7 +50,7 @@ def command(
         ),
     ] = None,
     alarm: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="An alarm, or the first digits of its id.")
+        str | None, typer.Argument(metavar="[ID]", help="An alarm, by the first digits of its id; or last, the newest.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="List those that are resolved too.")] = False,
     since: Annotated[
@@ -129,7 +129,7 @@ def _list(config: Path | None, stream: str | None, since: str | None, form: Plai
             (alarm for state in states for alarm in _alarms(at, state, since, every=every)),
             key=lambda alarm: (alarm.at, alarm.opened, alarm.id),
         )
-        units = {state.stream: unit_in(at.spec, state) for state in states}
+        units: dict[str, Unit] = {state.stream: unit_in(at.spec, state) for state in states}
         told = [_object(at.spec, alarm, units[alarm.stream]) for alarm in found] if form is PlainForm.json else []
     if form is PlainForm.json:
         emit(json.dumps({"schema": _SCHEMA, "alarms": told}, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -197,7 +197,7 @@ def _lines(spec: Spec, known: _Known) -> Iterator[str]:
     yield f"{alarm.id}: {alarm.severity}, {alarm.kind} in {name_of(alarm)}, {state_said(alarm, time.time())}"
     for label, said in (*_said(spec, known), *_said_beside(spec, known)):
         if said:
-            yield f"  {label:<10}  {said}"
+            yield f"  {label:<11}  {said}"
 
 
 def _said(spec: Spec, known: _Known) -> Iterator[tuple[str, str]]:
@@ -212,6 +212,8 @@ def _said(spec: Spec, known: _Known) -> Iterator[tuple[str, str]]:
     yield "opened", f"{end_said(alarm.opened, unit)}, likely since {start_said(alarm.onset, unit)}"
     yield "last spoke", end_said(alarm.updated, unit)
     yield "resolved", "" if alarm.resolved is None else end_said(alarm.resolved, unit)
+    early = "it was opened before the stream had a history to learn from: this may be how the stream is"
+    yield "provisional", early if alarm.provisional else ""
     yield "peak", peak_said(alarm)
     yield "drift", drift_said(alarm)
     yield "budget", "" if known.promise is None else promise_line(known.promise, spec.alarms.budget)

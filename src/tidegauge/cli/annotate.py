@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, get_args
 
 import typer
 
@@ -26,8 +26,8 @@ NAME = "annotate"
 KINDS: Final[tuple[AnnotationKind, ...]] = get_args(AnnotationKind)
 HELP = options.help_text(
     f"Say what is known of a time, for one stream or for all: {', '.join(KINDS)}. 'history' shows it beside the "
-    "windows that it touches. Times of a holiday, a campaign, an incident and of what was real are left out of calibration; a "
-    "deploy and a note are only shown.\n\n"
+    "windows that it touches. Times of a holiday, a campaign, an incident and of what was real are left out of "
+    "calibration; a deploy and a note are only shown.\n\n"
     "--alarm says of an alarm that it was real, or noise: panes of real ones stay out of calibration, those of noise "
     "teach it. Either way from the next calibration on.",
     "tidegauge annotate queries deploy 'search 4.2' --since 2026-11-20T14:00",
@@ -56,7 +56,7 @@ def command(
     ] = None,
     all_streams: Annotated[bool, typer.Option("--all-streams", help="Of all streams, in place of STREAM.")] = False,
     alarm: Annotated[
-        str | None, typer.Option("--alarm", metavar="ID", help="Of an alarm, in place of STREAM and a time.")
+        str | None, typer.Option("--alarm", metavar="ID", help="Of an alarm, by the first digits of its id, or last.")
     ] = None,
     since: Since = None,
     until: Until = None,
@@ -110,7 +110,7 @@ def _kind(words: Sequence[str]) -> tuple[AnnotationKind, str]:
         raise UsageError("KIND", got=repr(words[0]) if words else "none", want=_WANTED)
     if len(words) > 2:
         raise UsageError("TEXT", got=f"{len(words) - 1} words", want="one text", hint="Put it in quotes")
-    return cast("AnnotationKind", words[0]), words[1] if len(words) > 1 else ""
+    return words[0], words[1] if len(words) > 1 else ""
 
 
 def _span(at: Opened, said: _Said, since: str | None, until: str | None) -> tuple[int, int, Unit]:
@@ -175,7 +175,7 @@ def _list(at: Opened, stream: str | None, form: PlainForm) -> None:
     from tidegauge.report.alarms import annotation_json, annotation_line, shown_for
 
     found = at.store.annotations(stream)
-    units = {state.stream: unit_in(at.spec, state) for state in at.store.streams()}
+    units: dict[str, Unit] = {state.stream: unit_in(at.spec, state) for state in at.store.streams()}
     if stream is not None:
         at.state(stream)
         found = tuple(shown_for(found, units[stream]))

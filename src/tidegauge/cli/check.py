@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 NAME = "check"
 HELP = options.help_text(
-    "Check the settings, and whether the sources, references and the store that they name are there and fit together. "
-    "A store that is not there yet is not made.\n\n"
+    "Check the settings, and whether the sources, references, keys and the store that they name are there and fit "
+    "together. A store that is not there yet is not made, and nobody is told of anything.\n\n"
     "Exit status: 0 all is well, 2 something is not: all of it is told.",
     "tidegauge check",
     "tidegauge check --config monitoring/tidegauge.toml --format json",
@@ -39,9 +39,11 @@ _ERROR = 2
 
 @dataclass
 class Found:
-    """What was found of the store and of each stream, and everything that is wrong."""
+    """What was found of the store, of alarms and of each stream, and everything that is wrong."""
 
     store: str = ""
+    budget: str = ""
+    endpoints: dict[str, str] = field(default_factory=dict[str, str])
     streams: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     faults: list[TidegaugeError] = field(default_factory=list[TidegaugeError])
 
@@ -85,6 +87,8 @@ def look(spec: Spec, file: str, found: Found) -> None:
     states: dict[str, StreamState] = {}
     with found.of(f"{file}: store.url"):
         found.store, states = _store(spec.store)
+    _look_at_endpoints(spec, file, found)
+    promised = _promised(spec, states)
     if not spec.streams:
         found.faults.append(UsageError(f"{file}: streams", got="none", want="at least one stream to monitor"))
     for name, stream in spec.streams.items():
@@ -102,6 +106,57 @@ def look(spec: Spec, file: str, found: Found) -> None:
         if stream.canary is not None:
             with found.of(f"{where}.canary.file"):
                 facts["canaries"] = _canaries(stream, reference)
+        if name in promised:
+            facts["alarms"] = promised[name]
+
+
+def _look_at_endpoints(spec: Spec, file: str, found: Found) -> None:
+    """Say whom alarms are told to, and whether the keys are there by which messages are signed."""
+    from tidegauge.cli.monitored import sharing
+    from tidegauge.deliver.secret import read_secret
+
+    streams = sharing(spec)
+    shared = f", shared by {streams} streams" if streams > 1 else ""
+    found.budget = f"{spec.alarms.budget} may be false{shared}"
+    for name, endpoint in spec.alarms.endpoints.items():
+        signed = "" if endpoint.kind == "alertmanager" else ", signed" if endpoint.signed else ", unsigned"
+        of = f", {', '.join(endpoint.kinds)} only" if endpoint.kinds else ""
+        least = ", critical only" if endpoint.least == "critical" else ""
+        found.endpoints[name] = f"{endpoint.kind} at {endpoint.host}{signed}{of}{least}"
+        if endpoint.secret:
+            with found.of(f"{file}: alarms.endpoints.{name}.secret"):
+                read_secret(endpoint.secret)
+
+
+def _promised(spec: Spec, states: Mapping[str, StreamState]) -> dict[str, str]:
+    """What each stream is promised of false alarms, and what is known to be held where it is recorded."""
+    from tidegauge.cli.monitored import lookout_of
+    from tidegauge.report.promise import promise_line, promised_said
+    from tidegauge.run.promise import Promise, promises
+
+    told: dict[str, str] = {}
+    recorded = [name for name in spec.streams if name in states and states[name].reference]
+    if recorded:
+        from tidegauge.store import open_store
+
+        store = open_store(spec.store)
+        try:
+            for name in recorded:
+                for each in promises(store, lookout_of(spec, spec.streams[name]), states[name])[:1]:
+                    told[name] = promise_line(each, spec.alarms.budget)
+        finally:
+            store.close()
+    for name, stream in spec.streams.items():
+        lookout = lookout_of(spec, stream)
+        if name in told or not lookout.watches:
+            continue
+        segments = len(states[name].segments) if name in states else 0
+        panes, timed = lookout.panes_promised("", segments, None), stream.pane.unit == "seconds"
+        if panes is None and stream.columns.time:
+            told[name] = f"{spec.alarms.budget}, in panes as fast as they will come"
+        else:
+            told[name] = promised_said(Promise("", panes, stream.pane.length if timed else None), spec.alarms.budget)
+    return told
 
 
 def _kept(stream: StreamSpec) -> str:
@@ -327,6 +382,7 @@ def _print(found: Found, file: str, form: PlainForm) -> None:
             "file": file,
             "ok": not faults,
             "store": found.store,
+            "alarms": {"budget": found.budget, "endpoints": found.endpoints},
             "streams": found.streams,
             "faults": faults,
         }
@@ -342,6 +398,9 @@ def _print(found: Found, file: str, form: PlainForm) -> None:
 def _lines(found: Found) -> Iterator[str]:
     if found.store:
         yield f"store: {found.store}\n"
+    if found.budget:
+        yield f"alarms: {found.budget}\n"
+        yield from (f"  {name}: {said}\n" for name, said in found.endpoints.items())
     for name, facts in found.streams.items():
         yield f"{name}: {facts['stream']}\n"
         yield from (f"  {what}: {fact}\n" for what, fact in facts.items() if what != "stream")

@@ -73,13 +73,7 @@ def _keep_on(at: Opened) -> None:
 
 
 def _line(arrived: int, waiting: tuple[Message, ...]) -> str:
-    """Say what became of messages.
-
-    Examples
-    --------
-    >>> _line(2, ())
-    '2 messages arrived; none waits.\\n'
-    """
+    """Say what became of messages."""
     what = f"{arrived:,} message{'s' * (arrived != 1)} arrived"
     if not waiting:
         return f"{what}; none waits.\n"

@@ -18,7 +18,7 @@ from tidegauge.cli.spans import Since, Until, bounds, floor, length_of, newest
 from tidegauge.errors import UsageError
 
 if TYPE_CHECKING:
-    from tidegauge.records import Event, FollowedCluster, StreamState, Window
+    from tidegauge.records import Annotation, Event, FollowedCluster, StreamState, Window
     from tidegauge.report.windows import Unit
     from tidegauge.spec import StreamSpec
 
@@ -27,7 +27,8 @@ HELP = options.help_text(
     "Show the windows of a stream over time: of one length, of all its rows or of one segment. Without --since and "
     "--until, the newest 48.\n\n"
     "--every shows windows of any length that slide, made anew from what is kept. --clusters shows the new clusters "
-    "that were followed, from their birth to their end; --events shows what happened.",
+    "that were followed, from their birth to their end; --events shows what happened, and what people said of it by "
+    "'tidegauge annotate', whose kinds stand in brackets beside the windows.",
     "tidegauge history queries",
     "tidegauge history queries --window 1d --since 30d --segment de",
     "tidegauge history queries --window 1d --every 1h --since 2d --format csv",
@@ -86,13 +87,14 @@ def command(
             shown = _sliding(at, spec, state, length, every, span, segment)
         followed = _clusters(at, stream, span) if clusters else None
         happened = _events(at, spec, span) if events else None
-    unit = unit_of(spec)
+        unit = unit_of(spec)
+        said = _annotations(at, stream, span, unit)
     if form is Table.csv:
         emit(_csv(shown, unit))
     elif form is Table.json:
-        emit(_json(stream, shown, followed, happened, unit))
+        emit(_json(stream, shown, followed, happened, said, unit))
     else:
-        emit("".join(f"{line}\n" for line in _lines(shown, followed, happened, unit)))
+        emit("".join(f"{line}\n" for line in _lines(shown, followed, happened, said, unit)))
 
 
 def check_segment(state: StreamState, segment: str) -> None:
@@ -171,12 +173,22 @@ def _events(at: Opened, spec: StreamSpec, span: Span) -> tuple[Event, ...]:
     return tuple(event for event in found if until is None or event.at < until)
 
 
+def _annotations(at: Opened, stream: str, span: Span, unit: Unit) -> list[Annotation]:
+    """What people said of a span."""
+    from tidegauge.report.alarms import shown_for
+
+    since, until = span
+    return shown_for(at.store.annotations(stream, since=since, until=until), unit)
+
+
 def _lines(
     windows: Sequence[Window],
     clusters: Sequence[FollowedCluster] | None,
     events: Sequence[Event] | None,
+    annotations: Sequence[Annotation],
     unit: Unit,
 ) -> Iterator[str]:
+    from tidegauge.report.alarms import annotation_line, mark
     from tidegauge.report.windows import cluster_lines, event_line, window_line
 
     if not windows:
@@ -184,7 +196,7 @@ def _lines(
     for place, window in enumerate(windows):
         if place and windows[place - 1].key.reference != window.key.reference:
             yield f"-- from here on under reference {window.key.reference[:12]}"
-        yield window_line(window, unit)
+        yield "  ".join(each for each in (window_line(window, unit), mark(window, annotations)) if each)
     if clusters is not None:
         yield ""
         yield "new clusters:" if clusters else "no new clusters"
@@ -194,6 +206,10 @@ def _lines(
         yield ""
         yield "events:" if events else "no events"
         yield from (f"  {event_line(event, unit)}" for event in events)
+        if annotations:
+            yield ""
+            yield "annotations:"
+            yield from (f"  {annotation_line(annotation, unit)}" for annotation in annotations)
 
 
 def _json(
@@ -201,8 +217,10 @@ def _json(
     windows: Sequence[Window],
     clusters: Sequence[FollowedCluster] | None,
     events: Sequence[Event] | None,
+    annotations: Sequence[Annotation],
     unit: Unit,
 ) -> str:
+    from tidegauge.report.alarms import annotation_json
     from tidegauge.report.windows import cluster_json, event_json, window_json
 
     told: dict[str, Any] = {
@@ -214,6 +232,7 @@ def _json(
         told["clusters"] = [cluster_json(cluster, unit) for cluster in clusters]
     if events is not None:
         told["events"] = [event_json(event, unit) for event in events]
+        told["annotations"] = [annotation_json(annotation, unit) for annotation in annotations]
     return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

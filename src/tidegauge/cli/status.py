@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from tidegauge.cli import options
-from tidegauge.cli.monitored import opened, settings, store_is_there
+from tidegauge.cli.monitored import Opened, opened, settings, store_is_there
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import emit
 from tidegauge.errors import UsageError
 
 if TYPE_CHECKING:
-    from tidegauge.records import Baseline, Event, Position, StreamState, Window
+    from tidegauge.contracts import Store
+    from tidegauge.records import Alarm, Baseline, Event, Position, StreamState, Window
     from tidegauge.report.windows import Unit
+    from tidegauge.run.promise import Promise
     from tidegauge.spec import StreamSpec
-    from tidegauge.store import SqlStore
+    from tidegauge.spec.alarms import Budget
 
 NAME = "status"
 HELP = options.help_text(
     "Say where every stream stands: reference, rows, newest row, what is closed, what was set aside, the last window "
-    "of each length, and how far the sources were read.",
+    "of each length, and how far the sources were read; how often false alarms are promised and known to come, and "
+    "the alarms that last.",
     "tidegauge status",
     "tidegauge status --format json",
 )
@@ -45,6 +48,9 @@ class Standing(NamedTuple):
     windows: tuple[Window, ...] = ()
     positions: tuple[Position, ...] = ()
     refused: str = ""
+    promises: tuple[Promise, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    budget: Budget | None = None
 
     @property
     def unit(self) -> Unit:
@@ -66,7 +72,7 @@ def command(
         with opened(config) as at:
             states = {state.stream: state for state in at.store.streams()}
             every = [
-                _standing(at.store, name, spec.streams.get(name), states.get(name))
+                _standing(at, name, spec.streams.get(name), states.get(name))
                 for name in dict.fromkeys((*spec.streams, *states))
             ]
             store = {"name": at.store.name, "bytes": at.store.size()}
@@ -81,16 +87,19 @@ def command(
     emit(f"store {store['name']}: {store['bytes']:,} bytes\n")
 
 
-def _standing(store: SqlStore, name: str, stream: StreamSpec | None, state: StreamState | None) -> Standing:
+def _standing(at: Opened, name: str, stream: StreamSpec | None, state: StreamState | None) -> Standing:
     if state is None:
         return Standing(name, stream)
+    from tidegauge.cli.monitored import lookout_of
     from tidegauge.run.baseline import as_kept
+    from tidegauge.run.promise import promises
     from tidegauge.run.snapshot import REPLACING
     from tidegauge.run.watch import silent
 
     wanted = stream
     stream = None if stream is None else as_kept(stream, state)
-    now, baselines = time.time(), store.baselines(name)
+    store, now = at.store, time.time()
+    baselines = store.baselines(name)
     return Standing(
         name,
         stream,
@@ -102,10 +111,13 @@ def _standing(store: SqlStore, name: str, stream: StreamSpec | None, state: Stre
         _last_windows(store, name, stream),
         tuple(position for position in store.positions(name) if position.source != REPLACING),
         _refused(wanted, state),
+        () if stream is None else tuple(promises(store, lookout_of(at.spec, stream), state)),
+        store.alarms(name, lasting=True),
+        at.spec.alarms.budget,
     )
 
 
-def _last_windows(store: SqlStore, name: str, stream: StreamSpec | None) -> tuple[Window, ...]:
+def _last_windows(store: Store, name: str, stream: StreamSpec | None) -> tuple[Window, ...]:
     """The last window of each length, shortest first."""
     from tidegauge.records import ALL
 
@@ -153,7 +165,21 @@ def _json(at: Standing) -> dict[str, Any]:
         "model": state.model or None,
         "silence": None if at.silence is None else at.silence.text,
         "windows": [window_json(window, unit) for window in at.windows],
+        "alarms": _alarms_json(at),
         "sources": [{"source": position.source, "rows": position.rows} for position in at.positions],
+    }
+
+
+def _alarms_json(at: Standing) -> dict[str, Any]:
+    from tidegauge.report.promise import promise_json
+
+    return {
+        "budget": None if at.budget is None else str(at.budget),
+        "promises": [promise_json(each) for each in at.promises],
+        "lasting": [
+            {"id": each.id, "state": each.state, "kind": each.kind, "severity": each.severity, "segment": each.segment}
+            for each in at.alarms
+        ],
     }
 
 
@@ -162,7 +188,7 @@ def _lines(at: Standing) -> Iterator[str]:
     if at.state is None:
         yield "  nothing was recorded yet"
         return
-    for label, said in (*_said_of_rows(at, at.state), *_said_of_windows(at)):
+    for label, said in (*_said_of_rows(at, at.state), *_said_of_alarms(at), *_said_of_windows(at)):
         yield f"  {label:<10}  {said}"
 
 
@@ -198,6 +224,18 @@ def _said_of_rows(at: Standing, state: StreamState) -> Iterator[tuple[str, str]]
         yield "model", f"changed: {clean(state.model, 200)}"
     if at.silence is not None:
         yield "silence", at.silence.text
+
+
+def _said_of_alarms(at: Standing) -> Iterator[tuple[str, str]]:
+    from tidegauge.report.alarms import alarm_line
+    from tidegauge.report.promise import promise_line, segments_lines
+
+    if at.promises and at.budget is not None:
+        yield "alarms", promise_line(at.promises[0], at.budget)
+        yield from (("", line) for line in segments_lines(at.promises))
+    now = time.time()
+    for alarm in at.alarms:
+        yield "alarm", alarm_line(alarm, at.unit, now)
 
 
 def _said_of_windows(at: Standing) -> Iterator[tuple[str, str]]:

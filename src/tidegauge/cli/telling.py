@@ -64,7 +64,9 @@ class AlarmNews:
     def __call__(self) -> list[tuple[Alarm, Change]]:
         """Return what changed, and how."""
         found = self._store.alarms(self._stream, newest=_NEWEST)
-        new = [(alarm, change) for alarm in found for change in _changes(alarm, self._known.get(alarm.id))]
+        new: list[tuple[Alarm, Change]] = []
+        for alarm in found:
+            new.extend((alarm, change) for change in _changes(alarm, self._known.get(alarm.id)))
         self._known = {alarm.id: (alarm.state, alarm.severity) for alarm in found}
         return new
 

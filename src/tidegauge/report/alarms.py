@@ -52,17 +52,9 @@ def alarm_line(alarm: Alarm, unit: Unit, now: float) -> str:
     >>> alarm_line(alarm, "seconds", 10.0)
     '0123456789ab  open  warning  q/de  drift  1970-01-01 02:00 UTC, likely since 1970-01-01 01:00 UTC  More of it.'
     """
+    stands = (alarm.id, state_said(alarm, now), alarm.severity, name_of(alarm), alarm.kind)
     began = f"{end_said(alarm.opened, unit)}, likely since {start_said(alarm.onset, unit)}"
-    said = (
-        alarm.id,
-        state_said(alarm, now),
-        alarm.severity,
-        name_of(alarm),
-        alarm.kind,
-        began,
-        clean(alarm.title, 200),
-    )
-    return "  ".join(said)
+    return "  ".join((*stands, began, clean(alarm.title, 200)))
 
 
 def change_line(alarm: Alarm, change: Change, unit: Unit) -> str:

@@ -15,15 +15,17 @@ from tidegauge.records import ALL, Alarm, Annotation
 from tidegauge.report.formats import clean, count, drift_value, plain
 from tidegauge.report.model import Fact, Tone
 from tidegauge.report.windows import Unit, end_said, finite, place_json, start_said, unit_of
-from tidegauge.run.backtest import Backtest, Gap, Raised, Tried
-from tidegauge.spec.length import SECONDS
+from tidegauge.run.backtest import RAREST, Backtest, Gap, Raised, Tried
+from tidegauge.spec.length import SECONDS, length_text
 
 SCHEMA = "tidegauge.backtest/1"
 PICTURE = "backtest"
+LOUD = 20
+"""Spans of unchanged traffic in one of which an alarm is as loud as one that is hardly chance."""
 
 _WIDTH = 92
 _TEXT_ALARMS, _PAGE_ALARMS, _LINES = 12, 200, 40
-_WORDS = {"y": "year", "d": "day", "h": "hour", "m": "minute", "s": "second"}
+_WORDS = {"y": "year", "w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 _SCORES = {
     "mmd": "mean",
     "whitened_mmd": "rare directions",
@@ -59,6 +61,7 @@ class AlarmRow:
     spoke: str
     drift: str
     peak: str
+    rarity: str
     beside: tuple[str, ...]
     recorded: str
     why: tuple[str, ...]
@@ -105,11 +108,13 @@ def length(panes_or_rows: int, unit: Unit) -> str:
 
 
 def budget_said(tried: Tried) -> str:
-    """Say a budget in words, such as ``1 in 90 days``."""
+    """Say a budget in words, such as ``1 in 90 days``, to the second."""
     budget = tried.budget
     if budget.unit == "panes":
         return f"{budget.false_alarms} in {count(budget.length)} panes"
-    return f"{budget.false_alarms} in {duration(budget.length)}"
+    said = length_text(budget.length)
+    n, word = int(said[:-1]), _WORDS[said[-1]]
+    return f"{budget.false_alarms} in {count(n)} {word}{'s' * (n != 1)}"
 
 
 def about(number: float) -> str:
@@ -206,6 +211,7 @@ def _alarm_row(b: Backtest, raised: Raised) -> AlarmRow:
         f"{score_said(alarm.score)} over {over}",
         "" if alarm.drift is None else drift_value(alarm.drift),
         f"{alarm.value:.1f} of {alarm.threshold:.1f} sd",
+        _panes(b, raised.rarity) if raised.rarity < 0.99 * RAREST else f"> {_panes(b, RAREST)}",
         tuple(map(annotation_said, raised.annotations)),
         ", ".join(raised.recorded),
         # The first reason says again what the columns do.
@@ -239,9 +245,19 @@ def learned_said(b: Backtest) -> str:
     )
 
 
+def loud_of(b: Backtest, tried: Tried) -> int:
+    """How many of a budget's alarms are so loud as unchanged traffic gets in one of LOUD such spans at most."""
+    return sum(each.rarity >= LOUD * len(b.starts) or each.rarity >= 0.99 * RAREST for each in tried.raised)
+
+
 def _beside(b: Backtest) -> list[str]:
     """What must be known to read the figures."""
-    asked, out = b.tried[0], [learned_said(b)]
+    asked, out = b.tried[0], list[str]()
+    n, loud = len(asked.raised), loud_of(b, asked)
+    if n:
+        told = "It is" if n == loud == 1 else "It is not" if n == 1 else f"{count(loud)} of them are"
+        out.append(f"{told} so loud as unchanged traffic gets in one of {LOUD} such spans.")
+    out.append(learned_said(b))
     if not asked.firm:
         promise = count(round(asked.promise))
         out.append(f"Provisional: {count(b.known)} panes taught it, and {promise} lie between two false alarms.")
@@ -278,7 +294,7 @@ def page(b: Backtest) -> Page:
     alt += "; ".join(f"{budget_said(each)}, {_threshold(each)} sd, {len(each.raised)} alarms" for each in b.tried)
     return Page(
         f"tidegauge: what a budget would have done, {name}",
-        "alert" if len(asked.raised) > max(1, asked.expected) else "calm",
+        "alert" if asked.raised else "calm",
         sentence(b, asked),
         tuple(_beside(b)),
         tuple(_budget_row(b, each) for each in b.tried),
@@ -337,6 +353,7 @@ def _alarm_lines(alarm: AlarmRow) -> list[str]:
     parts = (
         f"began {alarm.onset}, {over} {alarm.lasted}",
         f"{alarm.spoke}, {alarm.peak}{drift}",
+        f"as loud in unchanged traffic once in {alarm.rarity.replace('> ', 'more than ')}",
         *alarm.beside,
         *((f"on record as {alarm.recorded}",) if alarm.recorded else ()),
     )
@@ -406,6 +423,7 @@ def _tried_json(b: Backtest, tried: Tried, unit: Unit) -> dict[str, Any]:
         "alarms": [
             {
                 **_alarm_json(each.alarm, unit),
+                "rarity": each.rarity,
                 "annotations": [annotation_said(note) for note in each.annotations],
                 "recorded": list(each.recorded),
             }

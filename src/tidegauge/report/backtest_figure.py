@@ -54,7 +54,17 @@ def backtest_figure(b: Backtest) -> Figure:
         n = len(b.tried[0].raised)
         said = f"{budget_said(b.tried[0])}: {'no alarm' if not n else f'{count(n)} alarm{chr(115) * (n != 1)}'}"
         title(top, said, f"{b.spec.name}, {length(b.until - b.since, place.unit)}, {count(len(b.starts))} panes")
+        _freeze(fig)
         return fig
+
+
+def _freeze(fig: Figure) -> None:
+    """Lay it out once and for all: the solver's last digit is not the same every time."""
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+    for ax in fig.axes:
+        left, bottom, width, height = (round(float(each), 6) for each in ax.get_position().bounds)
+        ax.set_position((left, bottom, width, height))
 
 
 class _Along:
@@ -86,7 +96,7 @@ class _Along:
         formatter = AutoDateFormatter(locator)
         formatter.scaled = {
             365.0: "%Y",
-            28.0: "%b %Y",
+            31.0: "%b %Y",
             1.0: "%d %b",
             1 / 24: "%d %b\n%H:%M",
             1 / 1440: "%H:%M",
@@ -188,7 +198,7 @@ def _lanes(ax: Axes, b: Backtest, place: _Along, lanes: list[str]) -> None:
         colour, _ = _LOOKS[index % len(_LOOKS)]
         _bars(ax, place, index, [(each.alarm.onset, each.end) for each in tried.raised], colour)
         for each in tried.raised:
-            ax.plot(place.at(each.alarm.opened), index, "|", color=INK, markersize=9, markeredgewidth=1.2, zorder=4)
+            ax.plot(place.at(each.alarm.opened), index, "|", color=INK, markersize=7, markeredgewidth=1.0, zorder=4)
     row = len(b.tried)
     if b.recorded:
         _bars(ax, place, row, [(each.onset, _end(each)) for each in b.recorded], INK)

@@ -62,8 +62,8 @@ def promised_said(promise: Promise, budget: Budget) -> str:
     """
     if promise.panes is None:
         return f"no alarms of drift: rows have no times, so that {budget} cannot be told in panes"
-    panes = f"{_number(promise.panes)} panes"
-    said = panes if promise.pane is None else f"{long(promise.panes, promise.pane)} ({panes})"
+    in_time = promise.pane is not None
+    said = long(promise.panes, promise.pane) + (f" ({_number(promise.panes)} panes)" if in_time else "")
     length = budget.length / budget.false_alarms
     whole = promise.panes if budget.unit == "panes" else promise.panes * (promise.pane or 1)
     share = "" if abs(whole - length) < 0.005 * length else f", as its share of {budget}"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tidegauge.alarm.calibration import FEWEST_PANES, Calibration, from_reference, learn
 from tidegauge.alarm.panes import Panes, needed, series_of
 from tidegauge.alarm.policy import Terms, advance, alarm_id, resolved
+from tidegauge.alarm.screen import screened
 from tidegauge.alarm.tally import Layout, Tallier
 from tidegauge.contracts import Desk
 from tidegauge.deliver import messages
@@ -160,13 +161,12 @@ class Lookout:
         if (silent := lasting.get((ALL, "silence"))) is not None and window.rows:
             self.say(desk, resolved(silent, max(silent.opened, window.key.end)), "resolved", at)
 
-    def silent(self, desk: Desk, event: Event) -> None:
+    def silent(self, desk: Desk, event: Event, at: float) -> None:
         """Open the alarm of a stream that has stopped, unless it is open."""
         if not self.watches or any(alarm.kind == "silence" for alarm in desk.alarms(lasting=True)):
             return
         # No pane closes in a silence: it is known by the row before it, as two may fall into one pane.
         key = PaneKey(self.spec.name, desk.state.reference, self.spec.silence_after, int(event.at))
-        at = event.at + self.spec.silence_after
         alarm = condition(key, "silence", event.text, key.start, at)
         if self.spec.pane.unit == "rows":
             seen = desk.state.seen
@@ -213,8 +213,10 @@ class Lookout:
         return True
 
     def learned(self, history: Sequence[Tally], tallier: Tallier) -> Calibration:
-        """What a history teaches."""
+        """What a history teaches, without panes that stand out though nobody marked them."""
         series = series_of(history, tallier.layout)
+        good = screened(series, tallier.layout)
+        series = series.take(good) if len(good) >= FEWEST_PANES else series
         pane = self.spec.pane.length if self.spec.pane.unit == "seconds" else None
         return learn(series, tallier.layout, pane=pane, season=self.spec.alarm.season)
 

@@ -14,6 +14,8 @@ from tidegauge.run.lead import leading
 from tidegauge.spec import Alarms
 from tidegauge.spec.length import Unit
 
+LAST = "last"
+
 
 def acknowledge(store: Store, alarm: str, settings: Alarms, *, by: str = "", why: str = "", at: float) -> Alarm:
     """Somebody has seen an alarm and looks after it.
@@ -22,7 +24,7 @@ def acknowledge(store: Store, alarm: str, settings: Alarms, *, by: str = "", why
     ----------
     store : Store
     alarm : str
-        Its id, or as many of the first digits as no other has.
+        Its id, or as many of the first digits as no other has, or ``"last"``.
     settings : Alarms
         Whom to tell.
     by, why : str
@@ -88,7 +90,9 @@ def wake(store: Store, settings: Alarms, *, at: float) -> int:
 
 
 def find(store: Store, alarm: str) -> Alarm:
-    """The alarm of an id, or of the first digits of one."""
+    """The alarm of an id, or of the first digits of one; ``"last"`` is the one that was opened last."""
+    if alarm == LAST and (newest := store.alarms(newest=1)):
+        return newest[0]
     found = [each for each in store.alarms() if alarm and each.id.startswith(alarm)]
     exact = [each for each in found if each.id == alarm] or found
     if len(exact) == 1:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from math import ceil, log
+from math import ceil
 from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.alarm.calibration import FEWEST_BLOCK, FEWEST_PANES, Calibration
-from tidegauge.alarm.detector import fit_detector
+from tidegauge.alarm.calibration import FEWEST_PANES, Calibration
 from tidegauge.alarm.panes import Panes, Reading, needed, series_of
 from tidegauge.alarm.policy import Terms, advance
-from tidegauge.alarm.run_length import POWER, Achieved, RunLength
+from tidegauge.alarm.run_length import Achieved
+from tidegauge.alarm.screen import screened
 from tidegauge.alarm.tally import Layout, Tallier
 from tidegauge.contracts import Desk, Store
 from tidegauge.errors import DataError, UsageError
@@ -36,13 +36,9 @@ MOST_GAPS = 200
 """Gaps whose reason is looked up."""
 EXPLAINED, EXPLAINED_PANES = 3, 48
 """Alarms of which it is said what moved; panes of sketches that are read for each."""
-SCREENED = 20_000
-"""Panes that are looked through, over all passes, for those that stand out."""
-SCREEN, EARLIER = 10, 4
-"""How many times as long as the history a run length must be for a pane beyond its threshold not to teach; panes before
-it that do not either.
-"""
 OUTSIDE = ("model changed", "data quality")
+RAREST = 1e6
+"""Panes beyond which a run length is no longer told."""
 AROUND = 3
 """How many times as many false alarms, and as few, the budgets beside that of the settings allow."""
 
@@ -53,11 +49,12 @@ class TooShort(DataError):
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alarm that a budget would have raised, as it was at its end; the ``annotations`` and the ids of the alarms on
-    record that overlap it.
+    """An alarm that a budget would have raised, as it was at its end; ``rarity``, panes of unchanged traffic between
+    two that are as loud, RAREST at most; the ``annotations`` and the ids of the alarms on record that overlap it.
     """
 
     alarm: Alarm
+    rarity: float
     annotations: tuple[Annotation, ...] = ()
     recorded: tuple[str, ...] = ()
 
@@ -235,12 +232,16 @@ def backtest(
     tried: list[Tried] = []
     fresh: list[int] = []
     for budget, promise in zip(chosen, promises, strict=True):
-        raised, anew = history.replayed(promise, replace(lookout.terms(0.0), min_effect=least))
+        thresholds = [calibration.threshold(promise) for calibration in history.calibrations]
+        raised, anew = history.replayed(
+            [Terms(each, least, spec.alarm.critical, spec.alarm.calm) for each in thresholds]
+        )
         fresh = fresh or anew
         told = explain.all(raised, most=EXPLAINED if not tried else 0)
         found = [
             Raised(
                 each,
+                history.rarity(each),
                 tuple(note for note in notes if note.since < _end(each) and each.onset < note.until),
                 tuple(other.id for other in recorded if other.onset < _end(each) and each.onset < _end(other)),
             )
@@ -282,48 +283,9 @@ def _cut(every: Sequence[Tally], since: int | None, until: int | None) -> tuple[
     return first, max(last, first)
 
 
-def _screened(good: Sequence[Tally], spec: StreamSpec, layout: Layout) -> list[Tally]:
-    """Panes that teach, without those that stand out so far that they would hide others like them.
-
-    As ``well`` leaves out what an alarm was raised for, which a history before the first alarm has none of. Each part
-    is judged by the others, again where some were found, as they hide each other.
-    """
-    good = list(good)
-    for _ in range(int(np.clip(SCREENED // max(len(good), 1), 1, 3))):
-        if len(good) < FEWEST_PANES:
-            break
-        series = series_of(good, layout)
-        pane = spec.pane.length if spec.pane.unit == "seconds" else None
-        if not spec.alarm.season:
-            series = replace(series, moments=np.full(len(series), np.nan))
-        detector, statistic = fit_detector(series, layout, pane=pane)
-        block = max(detector.lengths[-1], FEWEST_BLOCK)
-        loud = np.flatnonzero(statistic >= robust_threshold(statistic, block, SCREEN * len(good)))
-        if not len(loud):
-            break
-        loud += detector.lengths[-1] - 1
-        aside = set((loud[:, None] - np.arange(EARLIER + 1)).ravel().tolist())
-        good = [each for place, each in enumerate(good) if place not in aside]
-    return good
-
-
-def robust_threshold(statistic: Float64, block: int, panes: float) -> float:
-    """The threshold of a mean run length by Gumbel's law, fitted to quartiles of the maxima of blocks, which half of
-    them may spoil.
-
-    Examples
-    --------
-    >>> z = np.abs(np.random.default_rng(0).standard_normal(50_000))
-    >>> clean = robust_threshold(z, 50, 5000)
-    >>> z[:5000] += 30
-    >>> bool(abs(clean - 3.7) < 0.2), bool(abs(robust_threshold(z, 50, 5000) - clean) < 0.2)
-    (True, True)
-    """
-    blocks = len(statistic) // block
-    maxima = np.maximum(statistic[-blocks * block :].reshape(blocks, block).max(1), 0) ** POWER
-    low, middle = np.quantile(maxima, (0.25, 0.5)).tolist()
-    scale = max((middle - low) / log(2), 1e-9)
-    return RunLength(block, middle + scale * log(log(2)), scale, blocks, len(statistic)).threshold(panes)
+def _screened(good: Sequence[Tally], layout: Layout) -> list[Tally]:
+    """Panes that teach, without those that stand out though nobody marked them."""
+    return [good[place] for place in screened(series_of(good, layout), layout)]
 
 
 def _taught(
@@ -339,10 +301,10 @@ def _taught(
         raise TooShort(what, got="no pane in this span", want="some that were closed and judged")
     before = [tally for tally in known if tally.key.start < starts[first]]
     if len(before) >= max(span, FEWEST_PANES):
-        good = _screened(before, spec, tallier.layout)
+        good = _screened(before, tallier.layout)
         if len(good) >= FEWEST_PANES:
             return "before", [0, span], [good], len(before) - len(good)
-    good = _screened(known, spec, tallier.layout)
+    good = _screened(known, tallier.layout)
     # Few parts of a long history teach as much as many do, and the time that this takes grows with them.
     folds = min(int(np.clip((WORK + span) // max(len(good), 1), 2, MOST_FOLDS)), span)
     bounds = np.linspace(0, span, folds + 1).astype(int).tolist()
@@ -399,18 +361,13 @@ class _History:
             self._read[place, fresh] = self._panes[fold].reading(place - self._lead[fold], fresh)
         return self._read[place, fresh]
 
-    def thresholds(self, promise: float) -> list[float]:
-        """Of each fold."""
-        return [calibration.threshold(promise) for calibration in self.calibrations]
-
-    def replayed(self, promise: float, terms: Terms) -> tuple[list[Alarm], list[int]]:
-        """The alarms that a promise would have raised, each as it was at its end, and the place from which on the
-        windows that are read at each pane begin.
+    def replayed(self, terms: Sequence[Terms]) -> tuple[list[Alarm], list[int]]:
+        """The alarms that would have been raised, each as it was at its end, and the place from which on the windows
+        that are read at each pane begin; ``terms`` are those of each fold.
 
         The detector begins with the span, as if it had been switched on then.
         """
-        folds = [replace(terms, threshold=each) for each in self.thresholds(promise)]
-        loud = self._loudest.max(1) >= np.array([each.threshold for each in folds])[self._fold]
+        loud = self._loudest.max(1) >= np.array([each.threshold for each in terms])[self._fold]
         alarms, lasting = list[Alarm](), None
         anew, first, fresh = list[int](), 0, int(self._starts[0])
         for place, key in enumerate(tally.key for tally in self._span):
@@ -418,7 +375,7 @@ class _History:
             # A pane that no window makes loud opens nothing: most need not be read.
             if lasting is None and not loud[place]:
                 continue
-            now = folds[int(self._fold[place])]
+            now = terms[int(self._fold[place])]
             lasting, change = advance(lasting, self.reading(place, fresh), now, at=float(key.end))
             if change == "resolved" and lasting is not None:
                 alarms.append(lasting)
@@ -432,6 +389,12 @@ class _History:
         fits = np.array(self._lengths)[None] <= room[:, None]
         return np.where(fits, self._loudest, -np.inf).max(1)
 
+    def rarity(self, alarm: Alarm) -> float:
+        """Panes of unchanged traffic between two alarms that are as loud at their peaks."""
+        place = int(np.searchsorted(self._starts, alarm.opened)) - 1
+        calibration = self.calibrations[int(self._fold[place])]
+        return calibration.law.achieved(min(alarm.value, calibration.threshold(RAREST))).panes
+
     def tried(self, budget: Budget, promise: float, raised: tuple[Raised, ...]) -> Tried:
         """What a budget did, with what is known of it."""
         known = [calibration.achieved(promise) for calibration in self.calibrations]
@@ -443,7 +406,8 @@ class _History:
         )
         firm = all(calibration.firm(promise) for calibration in self.calibrations)
         expected = len(self._span) / promise
-        return Tried(budget, promise, tuple(self.thresholds(promise)), achieved, firm, expected, raised)
+        thresholds = tuple(calibration.threshold(promise) for calibration in self.calibrations)
+        return Tried(budget, promise, thresholds, achieved, firm, expected, raised)
 
     def drifts(self) -> tuple[Float64, Float64]:
         """Distance of each pane's features from the reference, and that of the season then, in per cent."""

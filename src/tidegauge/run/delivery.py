@@ -31,7 +31,10 @@ def deliver_once(store: Store, settings: Alarms, *, clock: Clock, stop: threadin
 def keep_delivering(store: Store, settings: Alarms, *, clock: Clock, stop: threading.Event, tell: Tell) -> None:
     """Do that again and again; a store that is busy is waited for, and what was not sent by the end stays there."""
     refreshed = float("-inf")
-    waiting = lambda why: tell(f"messages wait: {why}")  # noqa: E731
+
+    def waiting(why: str) -> None:
+        tell(f"messages wait: {why}")
+
     try:
         while not stop.is_set():
             patiently(lambda: wake(store, settings, at=clock()), stop, waiting)

@@ -16,8 +16,10 @@ MOST_EXAMPLES = 8
 _SEES = {
     "mmd": "the mean of the vectors",
     "whitened_mmd": "rare directions of the vectors",
+    "leading_mmd": "the mix of topics",
     "spread": "the spread of the vectors",
     "component_spread": "the spread along some directions",
+    "cell_spread": "the width of many clusters",
     "mass_scan": "the traffic of a cluster",
     "spread_scan": "the width of a cluster",
     "novelty": "rows far from everything known",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from tidegauge.contracts import Feed, Store
 from tidegauge.errors import StoreError
 from tidegauge.records import Event, Window
-from tidegauge.run.alarms import Lookout
 from tidegauge.run.patience import patiently
 from tidegauge.run.recorder import Recorder
 from tidegauge.run.snapshot import replace_whole, replaced_by
@@ -110,7 +109,7 @@ def note_silence(recorder: Recorder, stop: threading.Event, tell: Tell) -> None:
     else:
         said = patiently(lambda: recorder.store.events(quiet.stream, since=quiet.at), stop)
         if not any(event.kind == "silence" and event.at == quiet.at for event in said):
-            note(recorder.store, [quiet], stop, tell, recorder.lookout)
+            note(recorder.store, [quiet], stop, tell, recorder)
 
 
 def _note_rows(recorder: Recorder, stop: threading.Event, tell: Tell) -> None:
@@ -140,8 +139,10 @@ def silent(spec: StreamSpec, last: float | None, now: float) -> Event | None:
     return Event(spec.name, "silence", last, f"No row since {moment(last)} UTC: the stream stopped.")
 
 
-def note(store: Store, events: list[Event], stop: threading.Event, tell: Tell, lookout: Lookout | None = None) -> None:
-    """Keep events, and tell of them; ``lookout`` opens the alarm of a silence."""
+def note(
+    store: Store, events: list[Event], stop: threading.Event, tell: Tell, recorder: Recorder | None = None
+) -> None:
+    """Keep events, and tell of them; where they are silences of a ``recorder``, they are alarms as well."""
 
     def keep() -> None:
         with store.leading(events[0].stream) as desk:
@@ -149,8 +150,8 @@ def note(store: Store, events: list[Event], stop: threading.Event, tell: Tell, l
                 raise StoreError(events[0].stream, got="another leader", want="a moment to write", transient=True)
             for event in events:
                 desk.note(event)
-                if lookout is not None:
-                    lookout.silent(desk, event)
+                if recorder is not None:
+                    recorder.lookout.silent(desk, event, recorder.now())
 
     patiently(keep, stop)
     tell(Progress(events[0].stream, events=tuple(events)))

@@ -137,7 +137,6 @@ def test_defaults_in_comments_are_the_defaults(tmp_path: Path) -> None:
     setting = re.compile(r"# (\w+) = .*|# (\[.*\])")
     shown = [match for line in lines if (match := setting.fullmatch(line))]
     defaults = [line for line in lines if not (match := setting.fullmatch(line)) or match[1] not in examples.split()]
-    defaults.remove("# min_effect = 2.0")  # of alarms; the stream's own has a default
     file = tmp_path / "tidegauge.toml"
     file.write_text("\n".join(line[2:] if setting.fullmatch(line) else line for line in defaults))
     spec = load_spec(file, {})

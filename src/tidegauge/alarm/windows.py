@@ -96,12 +96,12 @@ def members_of(layout: Layout, sums: Float32, panes: int, mass_rows: Float64) ->
 
 def rooted(z: Float32, expected: Float32) -> Float32:
     """Signed root of the Poisson deviance of ``expected + z sqrt(expected)`` rows: nearer to normal where few are
-    expected.
+    expected; where hardly any are, that of FEWEST_EXPECTED.
 
     Examples
     --------
-    >>> rooted(np.float32([[0.0, 3.0, 3.0]]), np.float32([1.0, 1.0, 1e6])).round(2).tolist()
-    [[0.0, 2.25, 3.0]]
+    >>> [round(float(z), 1) for z in rooted(np.float32([[0, 3, 3, 1000]]), np.float32([1, 1, 1e6, 1e-6]))[0]]
+    [0.0, 2.3, 3.0, 2.0]
     """
     seen = np.maximum(expected + z * np.sqrt(expected), 0)
     expected = np.maximum(expected, FEWEST_EXPECTED)

@@ -189,6 +189,7 @@ class Lookout:
         if kept is None or held is None or self._grown(desk, kept, held, key):
             history = self.history(desk, key)
             if len(history) >= max(FEWEST_PANES, GROWTH * (held.panes if held else 0)):
+                history = without_outliers(history, tallier.layout)
                 return self._keep(desk, key, history, self.learned(history, tallier), at)
         fits = held is not None and (held.panes or 1 / OTHER_SIZE <= tally.rows / held.rows <= OTHER_SIZE)
         if fits:
@@ -213,10 +214,8 @@ class Lookout:
         return True
 
     def learned(self, history: Sequence[Tally], tallier: Tallier) -> Calibration:
-        """What a history teaches, without panes that stand out though nobody marked them."""
+        """What a history teaches."""
         series = series_of(history, tallier.layout)
-        good = screened(series, tallier.layout)
-        series = series.take(good) if len(good) >= FEWEST_PANES else series
         pane = self.spec.pane.length if self.spec.pane.unit == "seconds" else None
         return learn(series, tallier.layout, pane=pane, season=self.spec.alarm.season)
 
@@ -240,7 +239,9 @@ class Lookout:
         history = self.history(desk, key)
         if len(history) < FEWEST_PANES:
             return None
-        return self._keep(desk, key, history, self.learned(history, self._tallier(monitor.reference)), at)
+        tallier = self._tallier(monitor.reference)
+        history = without_outliers(history, tallier.layout)
+        return self._keep(desk, key, history, self.learned(history, tallier), at)
 
     def layout(self, monitor: Monitor) -> Layout:
         """Where what stands in its tallies."""
@@ -248,6 +249,12 @@ class Lookout:
 
     def _tallier(self, reference: Reference) -> Tallier:
         return self._under.tallier(reference)
+
+
+def without_outliers(history: Sequence[Tally], layout: Layout) -> list[Tally]:
+    """Panes that teach: without those that stand out though nobody marked them, as long as enough remain."""
+    good = screened(series_of(history, layout), layout)
+    return [history[place] for place in good] if len(good) >= FEWEST_PANES else list(history)
 
 
 class _Under:

@@ -15,13 +15,12 @@ from tidegauge.alarm.calibration import FEWEST_PANES, Calibration
 from tidegauge.alarm.panes import Panes, Reading, needed, series_of
 from tidegauge.alarm.policy import Terms, advance
 from tidegauge.alarm.run_length import Achieved
-from tidegauge.alarm.screen import screened
-from tidegauge.alarm.tally import Layout, Tallier
+from tidegauge.alarm.tally import Tallier
 from tidegauge.contracts import Desk, Store
 from tidegauge.errors import DataError, UsageError
 from tidegauge.monitor import Monitor
 from tidegauge.records import ALL, Alarm, Annotation, Part, Tally, Window
-from tidegauge.run.alarms import MOST_PANES, Lookout, pace, well
+from tidegauge.run.alarms import MOST_PANES, Lookout, pace, well, without_outliers
 from tidegauge.run.moved import moved
 from tidegauge.spec import Alarms, StreamSpec
 from tidegauge.spec.alarms import Budget
@@ -283,11 +282,6 @@ def _cut(every: Sequence[Tally], since: int | None, until: int | None) -> tuple[
     return first, max(last, first)
 
 
-def _screened(good: Sequence[Tally], layout: Layout) -> list[Tally]:
-    """Panes that teach, without those that stand out though nobody marked them."""
-    return [good[place] for place in screened(series_of(good, layout), layout)]
-
-
 def _taught(
     every: Sequence[Tally], first: int, last: int, known: Sequence[Tally], spec: StreamSpec, tallier: Tallier
 ) -> tuple[Learned, list[int], list[list[Tally]], int]:
@@ -301,10 +295,10 @@ def _taught(
         raise TooShort(what, got="no pane in this span", want="some that were closed and judged")
     before = [tally for tally in known if tally.key.start < starts[first]]
     if len(before) >= max(span, FEWEST_PANES):
-        good = _screened(before, tallier.layout)
+        good = without_outliers(before, tallier.layout)
         if len(good) >= FEWEST_PANES:
             return "before", [0, span], [good], len(before) - len(good)
-    good = _screened(known, tallier.layout)
+    good = without_outliers(known, tallier.layout)
     # Few parts of a long history teach as much as many do, and the time that this takes grows with them.
     folds = min(int(np.clip((WORK + span) // max(len(good), 1), 2, MOST_FOLDS)), span)
     bounds = np.linspace(0, span, folds + 1).astype(int).tolist()

@@ -87,10 +87,9 @@ def learned_said(promise: Promise) -> str:
     by = f"from {promise.learned:,} panes" if promise.learned else "from the reference alone"
     if promise.firm or promise.panes is None:
         return f"calibrated {by}"
-    more = f"at most {MOST_PANES:,} are kept"
-    if promise.missing is not None:
-        more = f"{long(promise.missing, promise.pane)} more" if promise.missing else "enough for the next calibration"
-    return f"calibrated {by}; provisional: {promise.known:,} of {_number(promise.panes)} panes, {more}"
+    more = f"{long(promise.missing, promise.pane)} more" if promise.missing else "enough for the next calibration"
+    wanted = _number(min(promise.panes, MOST_PANES))
+    return f"calibrated {by}; provisional: {promise.known:,} of {wanted} panes, {more}"
 
 
 def promise_line(promise: Promise, budget: Budget) -> str:

@@ -48,13 +48,15 @@ class Promise:
 
     @property
     def firm(self) -> bool:
-        """Whether the history is as long as what is promised; all is provisional where it is not."""
-        return self.panes is not None and self.learned is not None and self.learned >= self.panes
+        """Whether the history is as long as what is promised, or as all that is kept; all is provisional where it is
+        not.
+        """
+        return self.panes is not None and self.learned is not None and self.learned >= min(self.panes, MOST_PANES)
 
     @property
     def missing(self) -> float | None:
-        """Panes that are to come until it is firm; None where no history that is kept would be long enough."""
-        return None if self.panes is None or self.panes > MOST_PANES else max(self.panes - self.known, 0.0)
+        """Panes that are to come until it is firm; None where the promise cannot be told in panes."""
+        return None if self.panes is None else max(min(self.panes, MOST_PANES) - self.known, 0.0)
 
 
 def promises(store: Store, lookout: Lookout, state: StreamState) -> list[Promise]:

@@ -13,6 +13,9 @@ from tidegauge.records import ALL, PaneKey
 from tidegauge.run.alarms import MOST_PANES, Lookout, sorted_out
 from tidegauge.run.lead import leading
 
+STOOD_OUT = "stood out"
+"""Why panes that nobody marked were left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
@@ -69,5 +72,7 @@ def calibrate(
             history, why = sorted_out(tallies, desk.alarms(), desk.annotations())
             made = lookout.calibrate(desk, monitor, each, at)
             between = largest_between(history, lookout.layout(monitor)) if made is not None else None
-            out.append(Learned(each, len(history), dict(why), made is not None, between))
+            used = len(history) if made is None else made.panes
+            left_out = {**why, STOOD_OUT: len(history) - used} if used < len(history) else dict(why)
+            out.append(Learned(each, used, left_out, made is not None, between))
         return out

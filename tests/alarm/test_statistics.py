@@ -593,10 +593,10 @@ def slow_moments(maxima: Sequence[float]) -> tuple[float, float]:
 def test_fit_is_by_the_mean_distance_of_maxima() -> None:
     statistic = np.random.default_rng(18).standard_normal(1003) * 2
     law = fit_run_length(statistic, 50)
-    maxima = [statistic[3 + 50 * k : 53 + 50 * k].max() ** 1.5 for k in range(20)]
+    maxima = [statistic[3 + 50 * k : 53 + 50 * k].max() ** 1.6 for k in range(20)]
     place, scale = slow_moments(maxima)
     # Twenty blocks weigh 0.0405 ** -1, what is usual 0.15 ** -2, on the logarithm.
-    weighed = np.exp((np.log(scale) / 0.0405 + np.log(1.05) / 0.15**2) / (1 / 0.0405 + 1 / 0.15**2))
+    weighed = np.exp((np.log(scale) / 0.0405 + np.log(1.25) / 0.15**2) / (1 / 0.0405 + 1 / 0.15**2))
     expected = (place + 0.5772156649 * (scale - weighed), weighed)
     np.testing.assert_allclose((law.place, law.scale), expected, rtol=1e-9)
     assert (law.block, law.blocks, law.panes) == (50, 20, 1003)
@@ -610,7 +610,7 @@ def test_fit_finds_gumbels_law() -> None:
     assert law.place == pytest.approx(10, abs=4 * 1.2 * 1.05 / np.sqrt(4000))
     assert law.scale == pytest.approx(1.2, abs=4 * 1.2 * 0.83 / np.sqrt(4000))
     threshold = law.threshold(5000)
-    truth = -16 / np.log(stats.gumbel_r.cdf(threshold**1.5, 10, 1.2))
+    truth = -16 / np.log(stats.gumbel_r.cdf(threshold**1.6, 10, 1.2))
     assert truth == pytest.approx(5000, rel=0.25)
 
 
@@ -645,7 +645,7 @@ def test_stated_interval_holds_gumbels_truth() -> None:
         statistic[:, 3] = np.maximum(stats.gumbel_r.rvs(10, 1.2, size=60, random_state=rng), 0) ** (2 / 3)
         law = fit_run_length(statistic.ravel(), 16)
         stated = law.achieved(law.threshold(5000))
-        truth = 16 * np.exp((law.threshold(5000) ** 1.5 - 10) / 1.2)
+        truth = 16 * np.exp((law.threshold(5000) ** 1.6 - 10) / 1.2)
         covered.append(stated.low <= truth <= stated.high)
     assert np.mean(covered) >= 0.95
 

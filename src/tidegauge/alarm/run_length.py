@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 
-POWER = 1.5
+POWER = 1.6
 """Maxima of this power of the statistic follow Gumbel's law: between the tail of a normal law (2) and of an exponential
 one (1), as measured (`quality/results/run_length.json`)."""
 EULER = 0.5772156649015329
 MOMENTS = 0.81
 """Variance of the scale's logarithm by L-moments, times the number of blocks."""
 Z95 = 1.959964
-USUAL_SCALE, SCALE_ERROR = 1.05, 0.15
+USUAL_SCALE, SCALE_ERROR = 1.25, 0.15
 """The scale of the law on the normal scale of the statistic, and by how much streams differ in its logarithm."""
 MODEL_ERROR = 0.3
 """Deviation of the logarithm of a run length that no history would take away."""

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from tidegauge.alarm.detector import Detector, fit_detector
 from tidegauge.alarm.normal import Normal, Series
-from tidegauge.alarm.run_length import Achieved, RunLength, fit_run_length
+from tidegauge.alarm.run_length import POWER, Achieved, RunLength, fit_run_length
 from tidegauge.alarm.season import Season
 from tidegauge.alarm.tally import Layout, Tallier
+from tidegauge.alarm.windows import MEMBERS
 from tidegauge.basis import project
 from tidegauge.errors import ArtefactError, UsageError
 from tidegauge.reference import Reference
@@ -67,10 +68,14 @@ class Calibration:
             "whitener": normal.whitener,
             "mass_rows": self.detector.mass_rows,
             "laws": self.detector.laws,
+            "gaps": self.detector.gaps,
         }
         law = self.law
         header = {
             "step": season.step,
+            "inverse": normal.inverse,
+            "power": POWER,
+            "members": list(MEMBERS),
             "lengths": list(self.detector.lengths),
             "law": [law.block, law.place, law.scale, law.blocks, law.panes],
             "panes": self.panes,
@@ -89,6 +94,8 @@ class Calibration:
 
 
 def _parsed(arrays: dict[str, Any], header: dict[str, Any], layout: Layout) -> tuple[Detector, RunLength, int, float]:
+    if (header["power"], header["members"]) != (POWER, list(MEMBERS)):
+        raise ValueError("other members or another tail")
     q, lengths = layout.size, tuple(int(each) for each in header["lengths"])
     block, place, scale, blocks, panes = header["law"]
 
@@ -103,10 +110,13 @@ def _parsed(arrays: dict[str, Any], header: dict[str, Any], layout: Layout) -> t
         take(arrays, "coefficients", "float64", (order, q)),
         take(arrays, "natural", "float64", (q,)),
         take(arrays, "per_row", "float64", (q,)),
+        float(header["inverse"]),
         take(arrays, "whitener", "float32", (layout.features, layout.features)),
     )
     mass_rows = take(arrays, "mass_rows", "float64", (layout.cells,))
-    detector = Detector(layout, normal, mass_rows, lengths, take(arrays, "laws", "float64", (len(lengths), 4, None)))
+    laws = take(arrays, "laws", "float64", (len(lengths), 4, len(MEMBERS)))
+    gaps = take(arrays, "gaps", "float64", (len(lengths),))
+    detector = Detector(layout, normal, mass_rows, lengths, laws, gaps)
     law = RunLength(int(block), float(place), float(scale), int(blocks), int(panes))
     return detector, law, int(header["panes"]), float(header["rows"])
 

@@ -27,6 +27,7 @@ FOLDS = 8
 class Detector:
     """What was learned: ``normal`` traffic, the ``laws`` (lengths, 4, members) of the members on it, and
     ``mass_rows`` (cells,), rows of each cell in a pane that would vary as much if they came one by one.
+    ``gaps`` (lengths,) are the mean squared distances of the mean features from what is normal then.
     """
 
     layout: Layout
@@ -34,6 +35,7 @@ class Detector:
     mass_rows: Float64
     lengths: tuple[int, ...]
     laws: Float64
+    gaps: Float64
 
     def innovations(self, series: Series) -> Float32:
         """What the panes before do not foretell, standardised, float32 (T, q + features)."""
@@ -72,12 +74,15 @@ def fit_detector(
     shares = np.maximum(layout.shares + normal.season.mean[mass], 1e-6)
     mass_rows = shares**2 / normal.variance(series.rows)[:, mass].mean(0)
     lengths = lengths_for(len(series), most)
-    laws, loudest = [], []
+    laws, loudest, gaps = [], [], []
+    rest = normal.rest(series)[:, layout.blocks["features"]].astype(np.float32)
+    for panes, sums in all_sums(rest, lengths):
+        gaps.append(float((sums**2).mean(0) @ layout.weights) / panes)
     for panes, sums in all_sums(held, lengths):
         values = members_of(layout, sums, panes, mass_rows)
         laws.append(law_of(values, panes))
         loudest.append(_judged_by_others(values, panes).max(1)[lengths[-1] - panes :])
-    return Detector(layout, normal, mass_rows, lengths, np.stack(laws)), np.max(loudest, axis=0)
+    return Detector(layout, normal, mass_rows, lengths, np.stack(laws), np.array(gaps)), np.max(loudest, axis=0)
 
 
 def _held_out(series: Series, layout: Layout, step: int, *, independent: bool) -> Float32:

@@ -45,13 +45,15 @@ class Normal:
     """What turns tallies into independent, standardised innovations.
 
     ``coefficients`` (order, q) of an autoregression by component; the variance of an innovation is ``natural +
-    per_row / rows``, (q,) each; ``whitener`` (features, features) takes the correlation out of the block of features.
+    per_row / rows``, (q,) each, and ``inverse`` the mean of 1 / rows; ``whitener`` (features, features) takes the
+    correlation out of the block of features.
     """
 
     season: Season
     coefficients: Float64
     natural: Float64
     per_row: Float64
+    inverse: float
     whitener: Float32
 
     def rest(self, series: Series) -> Float64:
@@ -62,12 +64,20 @@ class Normal:
         """Of the innovations of panes with these numbers of rows, float64 (T, q)."""
         return self.natural + self.per_row / rows[:, None]
 
+    def _variances(self, rows: Float64) -> Float64:
+        """Of innovations, to which a pane before of unusually few rows adds what is foretold from its noise."""
+        out = self.variance(rows)
+        unusual = np.maximum(1 / rows - self.inverse, 0)[:, None]
+        for lag, each in enumerate(self.coefficients, 1):
+            out[lag:] += each**2 * self.per_row * unusual[:-lag]
+        return out
+
     def innovations(self, series: Series, layout: Layout) -> Float32:
         """Standardised innovations, float32 (T, q + features): of every component, then of the whitened features.
 
         The first panes have no past, and count as they are.
         """
-        out = prewhitened(self.rest(series), self.coefficients) / np.sqrt(self.variance(series.rows))
+        out = prewhitened(self.rest(series), self.coefficients) / np.sqrt(self._variances(series.rows))
         out = out.astype(np.float32)
         blocks = layout.blocks
         whole = np.concatenate([out, out[:, blocks["features"]] @ self.whitener], axis=1)
@@ -96,11 +106,12 @@ def fit_normal(series: Series, layout: Layout, step: int, *, independent: bool =
     coefficients = yule_walker(rest, 0 if independent else ORDER)
     out = prewhitened(rest, coefficients)
     natural, per_row = noise_of(out, series.rows, layout)
+    inverse = float((1 / series.rows).mean())
     if independent:
-        return Normal(season, coefficients, natural, per_row, np.eye(layout.features, dtype=np.float32))
+        return Normal(season, coefficients, natural, per_row, inverse, np.eye(layout.features, dtype=np.float32))
     features = layout.blocks["features"]
     standard = out[:, features] / np.sqrt(natural[features] + per_row[features] / series.rows[:, None])
-    return Normal(season, coefficients, natural, per_row, whitener_of(standard))
+    return Normal(season, coefficients, natural, per_row, inverse, whitener_of(standard))
 
 
 def prewhitened(rest: Float64, coefficients: Float64) -> Float64:
@@ -149,6 +160,7 @@ def noise_of(out: Float64, rows: Float64, layout: Layout) -> tuple[Float64, Floa
         apart = inverse - weight @ inverse
         slope = ((weight * apart) @ square) / (weight @ apart**2)
         per_row = np.clip(slope, per_row, most)
+        return np.maximum(weight @ (square - per_row * inverse[:, None]), 0), per_row
     return np.maximum(total - per_row * inverse.mean(), 0), per_row
 
 

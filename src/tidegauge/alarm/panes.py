@@ -102,8 +102,9 @@ class Panes:
         normal, layout = self._detector.normal, self._detector.layout
         features = layout.blocks["features"]
         gap = normal.rest(some)[:, features].mean(0)
-        noise = normal.variance(some.rows)[:, features].mean(0) / panes
-        squared = float(layout.weights @ (gap**2 - noise))
+        usual = self._detector.gaps[self._detector.lengths.index(panes)]
+        variances = normal.variance(np.append(some.rows, 1 / normal.inverse))[:, features] @ layout.weights
+        squared = float(layout.weights @ gap**2 - usual * variances[:-1].mean() / variances[-1])
         return 100 * float(np.sign(squared) * np.sqrt(abs(squared))) / layout.anchor
 
     def _onset(self, place: int, panes: int, score: str, available: int) -> int:

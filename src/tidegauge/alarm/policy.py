@@ -51,19 +51,13 @@ def advance(alarm: Alarm | None, reading: Reading, terms: Terms, *, at: float) -
     if quiet < terms.threshold - RELEASE:
         calm = replace(alarm, calm=alarm.calm + 1)
         return (calm, None) if calm.calm < terms.calm else (resolved(calm, reading.key.end), "resolved")
-    alarm = replace(alarm, calm=0, updated=reading.key.end)
-    if reading.value <= alarm.value:
-        return alarm, None
     worse = alarm.severity == "warning" and severity_of(reading.drift, terms) == "critical"
-    louder = replace(
-        alarm,
-        value=reading.value,
-        score=reading.score,
-        panes=min(alarm.panes, reading.panes),
-        drift=reading.drift,
-        severity="critical" if worse else alarm.severity,
-    )
-    return louder, "updated" if worse else None
+    alarm = replace(alarm, calm=0, updated=reading.key.end, severity="critical" if worse else alarm.severity)
+    if worse or reading.value > alarm.value:
+        alarm = replace(alarm, drift=reading.drift)
+    if reading.value > alarm.value:
+        alarm = replace(alarm, value=reading.value, score=reading.score)
+    return alarm, "updated" if worse else None
 
 
 def opened(reading: Reading, terms: Terms, at: float) -> Alarm:

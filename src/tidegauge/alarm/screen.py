@@ -42,9 +42,8 @@ def screened(series: Series, layout: Layout) -> Int:
         loud = np.flatnonzero(statistic >= threshold) + longest - 1
         if not len(loud):
             break
-        back = np.minimum(np.diff(loud, prepend=loud[0] - EARLIER - 1) - 1, longest)
-        aside = [np.arange(end - more, end + 1) for end, more in zip(loud.tolist(), back.tolist(), strict=True)]
-        good = np.delete(good, np.unique(np.concatenate(aside)))
+        aside = np.unique(np.maximum(loud[:, None] - np.arange(EARLIER + 1), 0))
+        good = np.delete(good, aside)
     return good
 
 

@@ -31,15 +31,15 @@ class Season:
         """What is normal at these moments in epoch seconds, float64 (n, q); NaN moments have no season."""
         out = np.broadcast_to(self.mean, (len(moments), len(self.mean))).copy()
         known = np.isfinite(moments)
-        for profile in (self.day, self.week):
+        for profile, period in ((self.day, DAY), (self.week, WEEK)):
             if len(profile):
-                out[known] += profile[bucket(moments[known], len(profile), self.step)]
+                out[known] += profile[bucket(moments[known], period, self.step)]
         return out
 
 
-def bucket(moments: Float64, buckets: int, step: int) -> Int:
-    """The bucket of each moment; weeks begin on Thursday, as the epoch did."""
-    return (moments // step).astype(np.int64) % buckets
+def bucket(moments: Float64, period: int, step: int) -> Int:
+    """The bucket of each moment in a day or week; weeks begin on Thursday, as the epoch did."""
+    return (moments % period // step).astype(np.int64)
 
 
 def fit_season(values: Float64, moments: Float64, step: int) -> Season:
@@ -64,11 +64,11 @@ def fit_season(values: Float64, moments: Float64, step: int) -> Season:
     known = np.isfinite(moments)
     span = float(np.ptp(moments[known])) if known.any() else 0.0
     for period in (DAY, WEEK):
-        buckets = period // step
+        buckets = -(-period // step)
         if buckets < 2 or span < FEWEST_TURNS * period - step:
             levels.append(none)
             continue
-        where = bucket(moments[known], buckets, step)
+        where = bucket(moments[known], period, step)
         profile = _shrunk(rest[known], where, buckets)
         rest[known] -= profile[where]
         levels.append(profile)
@@ -84,6 +84,8 @@ def _shrunk(rest: Float64, where: Int, buckets: int) -> Float64:
     sums[full] = np.add.reduceat(rest[order], starts[full], axis=0)
     means = sums / np.maximum(count, 1)[:, None]
     filled = int(full.sum())
+    if len(rest) - filled < buckets:  # what was seen once would be learned by heart
+        return np.zeros_like(means)
     within = np.maximum((rest**2).sum(0) - (count[:, None] * means**2).sum(0), 0) / max(len(rest) - filled, 1)
     between = (count[:, None] * means**2).sum(0) - max(filled - 1, 1) * within
     scale = count.sum() - (count**2).sum() / max(count.sum(), 1)

@@ -97,13 +97,12 @@ def stream_of(spec: Spec, name: str) -> StreamSpec:
 def recorder_of(at: Opened, stream: StreamSpec, *, ignore_model_id: bool = False, quiet: bool = False) -> Recorder:
     """Open a stream for recording; where models are ignored, it is not said which one its vectors come from.
 
-    ``quiet`` alarms are kept, and nobody is told of them.
+    ``quiet``: alarms that are opened are kept, and nobody is told of them.
     """
     from tidegauge.run import Recorder
 
     asked = stream.model_copy(update={"model_id": ""}) if ignore_model_id else stream
-    alarms = at.spec.alarms.model_copy(update={"endpoints": {}}) if quiet else at.spec.alarms
-    recorder = Recorder(at.store, asked, alarms=alarms, streams=sharing(at.spec))
+    recorder = Recorder(at.store, asked, alarms=at.spec.alarms, streams=sharing(at.spec), quiet=quiet)
     recorder.monitor()  # without a reference in force nothing can be recorded: that shows before any row is read
     return recorder
 

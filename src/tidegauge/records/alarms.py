@@ -68,7 +68,7 @@ class Alarm:
     score : str
         What spoke loudest at the peak, such as ``"novelty"``; empty where the kind says all.
     panes : int
-        Over how many panes, at the peak.
+        Over how many panes, when it was opened; by windows that are no longer it is resolved.
     value, threshold : float
         The statistic at its peak, in sd, and what it had to reach.
     drift : float or None

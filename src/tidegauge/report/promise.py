@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tidegauge.report.windows import finite
-from tidegauge.run.alarms import MOST_PANES
+from tidegauge.run.alarms import LONG
 from tidegauge.run.promise import FEWEST_PANES, Promise
 from tidegauge.spec.alarms import Budget
 
@@ -88,7 +88,7 @@ def learned_said(promise: Promise) -> str:
     if promise.firm or promise.panes is None:
         return f"calibrated {by}"
     more = f"{long(promise.missing, promise.pane)} more" if promise.missing else "enough for the next calibration"
-    wanted = _number(min(promise.panes, MOST_PANES))
+    wanted = _number(min(promise.panes, LONG))
     return f"calibrated {by}; provisional: {promise.known:,} of {wanted} panes, {more}"
 
 

@@ -13,6 +13,7 @@ from tidegauge.alarm.screen import screened
 from tidegauge.alarm.tally import Layout, Tallier
 from tidegauge.contracts import Desk
 from tidegauge.deliver import messages
+from tidegauge.errors import ArtefactError
 from tidegauge.monitor import Monitor
 from tidegauge.records import (
     ALL,
@@ -36,6 +37,10 @@ MOST_PANES = 20_000
 """Panes of history that are kept and learned from."""
 GROWTH = 1.25
 """A history that has grown so much teaches anew, until it is as long as what is promised."""
+LONG = int(MOST_PANES / GROWTH)
+"""Panes of history that are enough for a promise, however long it is."""
+FEWEST_ROWS = 10
+"""Rows of a pane that is worth a tally: one row says nothing of the traffic."""
 OTHER_SIZE = 10.0
 """Panes of so many times as many rows, or as few, want another calibration where there is no history yet."""
 KEEP_MESSAGES = 90 * 86_400
@@ -53,9 +58,12 @@ class Lookout:
         The budget, and whom to tell.
     streams : int
         Streams that share the budget.
+    quiet : bool
+        Nobody is told of the alarms that are opened, as they are of the past.
     """
 
-    def __init__(self, spec: StreamSpec, settings: Alarms, streams: int = 1) -> None:
+    def __init__(self, spec: StreamSpec, settings: Alarms, streams: int = 1, *, quiet: bool = False) -> None:
+        self._quiet, self._untold = quiet, set[str]()
         self.spec, self.settings, self._streams = spec, settings, streams
         self._under = _Under()
         self._looked: dict[str, int] = {}
@@ -67,7 +75,7 @@ class Lookout:
 
     def tally(self, monitor: Monitor, window: Window, sketch: Sketch) -> Tally | None:
         """The tally of a closed pane; None where its rows are not fit to be judged."""
-        if not self.watches or not sketch.rows or window.state in _OUTSIDE:
+        if not self.watches or sketch.rows < FEWEST_ROWS or window.state in _OUTSIDE:
             return None
         times = (window.first_time, window.last_time)
         moment = None if times[0] is None or times[1] is None else (times[0] + times[1]) / 2
@@ -106,21 +114,33 @@ class Lookout:
         for window, _ in closed:
             if window.key.segment == ALL:
                 self._conditions(desk, lasting, window, at)
-        for tally in tallies:
-            if tally.key.segment == ALL or self.spec.alarm.segments:
-                self._judge(desk, monitor, tally, lasting.get((tally.key.segment, "drift")), at)
-
-    def _judge(self, desk: Desk, monitor: Monitor, tally: Tally, lasting: Alarm | None, at: float) -> None:
-        key = tally.key
-        calibration = self._calibration(desk, monitor, tally, at)
-        if calibration is None:
+        judged = [each for each in tallies if each.key.segment == ALL or self.spec.alarm.segments]
+        if not judged:
             return
+        kept = {each.segment: each for each in desk.calibrated() if each.length == judged[0].key.length}
+        past = desk.alarms()
+        for tally in judged:
+            calibration = self._calibration(desk, monitor, tally, kept.get(tally.key.segment), at)
+            if calibration is not None:
+                before = lasting.get((tally.key.segment, "drift"))
+                self._judge(desk, monitor, tally.key, calibration, before, _fresh(past, tally.key), at)
+
+    def _judge(
+        self,
+        desk: Desk,
+        monitor: Monitor,
+        key: PaneKey,
+        calibration: Calibration,
+        lasting: Alarm | None,
+        fresh: int | None,
+        at: float,
+    ) -> None:
         recent = desk.tallies(length=key.length, segment=key.segment, until=key.end, newest=needed(calibration))
         promise = self.panes_promised(key.segment, len(desk.state.segments), pace(recent))
         if promise is None:
             return
         panes = Panes(recent, calibration)
-        reading = panes.reading(len(recent) - 1, _fresh(desk, key))
+        reading = panes.reading(len(recent) - 1, fresh)
         terms = self.terms(calibration.threshold(promise), provisional=not calibration.panes)
         alarm, change = advance(lasting, reading, terms, at=at)
         if alarm is None or alarm == lasting:
@@ -137,12 +157,20 @@ class Lookout:
     def say(self, desk: Desk, alarm: Alarm, change: Change | None, at: float) -> None:
         """Keep an alarm, and tell of what changed, in one transaction."""
         if alarm.snoozed_until is not None and at >= alarm.snoozed_until and alarm.lasts:
+            self.woken(desk, alarm, at)
             alarm = replace(alarm, state="open", snoozed_until=None)
-            change = change or "updated"
         desk.raise_alarm(alarm)
-        quiet = alarm.state == "snoozed" and change == "updated"
-        if change is not None and not quiet:
+        if change == "opened" and self._quiet:
+            self._untold.add(alarm.id)
+        rests = alarm.state == "snoozed" and change == "updated"
+        if change is not None and not rests and alarm.id not in self._untold:
             desk.send(messages(alarm, change, self.settings, now=at, unit=self.spec.pane.unit))
+
+    def woken(self, desk: Desk, alarm: Alarm, at: float) -> None:
+        """Tell that an alarm's rest is over: each time, though nothing else of it changed."""
+        awake = replace(alarm, state="open", snoozed_until=None)
+        told = messages(awake, "updated", self.settings, now=at, unit=self.spec.pane.unit)
+        desk.send([replace(each, key=f"{alarm.id}:woken:{alarm.snoozed_until or 0:.0f}") for each in told])
 
     def _conditions(self, desk: Desk, lasting: dict[tuple[str, AlarmKind], Alarm], window: Window, at: float) -> None:
         """Alarms that no budget is needed for: what is wrong is known."""
@@ -154,12 +182,10 @@ class Lookout:
                 self.say(desk, condition(window.key, kind, said, window.key.start, at), "opened", at)
             elif wrong and alarm is not None:
                 self.say(desk, replace(alarm, calm=0, updated=window.key.end), None, at)
-            elif alarm is not None:
+            elif alarm is not None and window.state not in _OUTSIDE:
                 calm = replace(alarm, calm=alarm.calm + 1)
                 over = calm.calm >= self.spec.alarm.calm or kind == "model changed"
                 self.say(desk, resolved(calm, window.key.end) if over else calm, "resolved" if over else None, at)
-        if (silent := lasting.get((ALL, "silence"))) is not None and window.rows:
-            self.say(desk, resolved(silent, max(silent.opened, window.key.end)), "resolved", at)
 
     def silent(self, desk: Desk, event: Event, at: float) -> None:
         """Open the alarm of a stream that has stopped, unless it is open."""
@@ -180,15 +206,16 @@ class Lookout:
                 seen = desk.state.seen if self.spec.pane.unit == "rows" else int(desk.state.watermark or 0)
                 self.say(desk, resolved(alarm, max(alarm.opened, seen)), "resolved", at)
 
-    def _calibration(self, desk: Desk, monitor: Monitor, tally: Tally, at: float) -> Calibration | None:
-        """What is in force for a segment, learned anew where the history has grown enough."""
+    def _calibration(
+        self, desk: Desk, monitor: Monitor, tally: Tally, kept: Calibrated | None, at: float
+    ) -> Calibration | None:
+        """What is in force for a segment, learned anew where the history has grown enough, or it cannot be read."""
         key = tally.key
-        kept = next((each for each in desk.calibrated() if each.segment == key.segment), None)
         tallier = self._tallier(monitor.reference)
         held = None if kept is None else self._under.read(kept, tallier)
         if kept is None or held is None or self._grown(desk, kept, held, key):
             history = self.history(desk, key)
-            if len(history) >= max(FEWEST_PANES, GROWTH * (held.panes if held else 0)):
+            if len(history) >= max(FEWEST_PANES, min(GROWTH * (held.panes if held else 0), MOST_PANES)):
                 history = without_outliers(history, tallier.layout)
                 return self._keep(desk, key, history, self.learned(history, tallier), at)
         fits = held is not None and (held.panes or 1 / OTHER_SIZE <= tally.rows / held.rows <= OTHER_SIZE)
@@ -203,8 +230,10 @@ class Lookout:
 
         A look reads all of it, and may find that little of it was well: the next one waits for more.
         """
-        promise = self.panes_promised(key.segment, len(desk.state.segments), None)
-        if held.firm(MOST_PANES if promise is None else min(promise, MOST_PANES)):
+        timed = self.spec.pane.unit == "seconds"
+        recent = () if timed else desk.tallies(length=key.length, segment=key.segment, newest=FEWEST_PANES)
+        promise = self.panes_promised(key.segment, len(desk.state.segments), pace(recent))
+        if held.firm(LONG if promise is None else min(promise, LONG)):
             return False
         more = (key.end - kept.until) / key.length
         looked = (key.end - self._looked.get(key.segment, 0)) / key.length
@@ -270,10 +299,14 @@ class _Under:
             self._read.clear()
         return self._tallier
 
-    def read(self, kept: Calibrated, tallier: Tallier) -> Calibration:
+    def read(self, kept: Calibrated, tallier: Tallier) -> Calibration | None:
+        """A kept calibration; None where it is damaged, or of another detector, and is to be learned anew."""
         at, made = self._read.get(kept.segment, (None, None))
         if made is None or at != kept.at:
-            made = Calibration.from_bytes(kept.data, tallier.layout, f"calibration of {kept.stream}")
+            try:
+                made = Calibration.from_bytes(kept.data, tallier.layout, f"calibration of {kept.stream}")
+            except ArtefactError:
+                return None
             self.put(kept, made)
         return made
 
@@ -293,10 +326,10 @@ def sorted_out(
     annotation, or ``alarm``.
     """
     marks = tuple(annotations)
-    noise = {each.alarm for each in marks if each.kind == "noise"}
+    noise, real = ({each.alarm for each in marks if each.kind == kind} for kind in ("noise", "real"))
     marked = [(each.since, each.until, each.kind) for each in marks if each.kind in LEFT_OUT]
     # What was opened before there was any history may be how the stream is: it is left out only if somebody says so.
-    some = [alarm for alarm in alarms if alarm.id not in noise and not alarm.provisional]
+    some = [alarm for alarm in alarms if alarm.id not in noise and (not alarm.provisional or alarm.id in real)]
     out, why = list[Tally](), Counter[str]()
     for tally in tallies:
         key = tally.key
@@ -332,9 +365,9 @@ def condition(key: PaneKey, kind: AlarmKind, sentence: str, onset: int, at: floa
     )
 
 
-def _fresh(desk: Desk, key: PaneKey) -> int | None:
+def _fresh(past: Iterable[Alarm], key: PaneKey) -> int | None:
     """The end of the last alarm before a pane, from where on the detector begins anew; of panes cut as this one."""
-    mine = [alarm for alarm in desk.alarms() if (alarm.segment, alarm.kind) == (key.segment, "drift")]
+    mine = [alarm for alarm in past if (alarm.segment, alarm.kind) == (key.segment, "drift")]
     ends = [a.resolved for a in mine if a.resolved is not None and a.reference == key.reference]
     return max((end for end in ends if end <= key.end), default=None)
 

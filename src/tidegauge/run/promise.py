@@ -9,7 +9,7 @@ from tidegauge.alarm.run_length import Achieved, RunLength
 from tidegauge.contracts import Store
 from tidegauge.errors import ArtefactError
 from tidegauge.records import ALL, Calibrated, StreamState, Tally
-from tidegauge.run.alarms import MOST_PANES, Lookout, pace
+from tidegauge.run.alarms import LONG, Lookout, pace
 from tidegauge.sketch.codec import CALIBRATION, UNREADABLE, unpack
 
 _RECENT = 128
@@ -51,12 +51,12 @@ class Promise:
         """Whether the history is as long as what is promised, or as all that is kept; all is provisional where it is
         not.
         """
-        return self.panes is not None and self.learned is not None and self.learned >= min(self.panes, MOST_PANES)
+        return self.panes is not None and self.learned is not None and self.learned >= min(self.panes, LONG)
 
     @property
     def missing(self) -> float | None:
         """Panes that are to come until it is firm; None where the promise cannot be told in panes."""
-        return None if self.panes is None else max(min(self.panes, MOST_PANES) - self.known, 0.0)
+        return None if self.panes is None else max(min(self.panes, LONG) - self.known, 0.0)
 
 
 def promises(store: Store, lookout: Lookout, state: StreamState) -> list[Promise]:
@@ -72,7 +72,8 @@ def promises(store: Store, lookout: Lookout, state: StreamState) -> list[Promise
     """
     if not lookout.watches:
         return []
-    kept = {each.segment: each for each in store.calibrated(state.stream, reference=state.reference)}
+    found = store.calibrated(state.stream, reference=state.reference)
+    kept = {each.segment: each for each in found if each.length == lookout.spec.pane.length}
     segments = state.segments if lookout.spec.alarm.segments else ()
     return [_promise(store, lookout, state, segment, kept.get(segment)) for segment in (ALL, *segments)]
 

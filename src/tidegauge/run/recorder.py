@@ -38,6 +38,8 @@ class Recorder:
         The budget of false alarms, and whom to tell; one in 90 days, and nobody, where None.
     streams : int
         Streams that share the budget.
+    quiet : bool
+        Nobody is told of the alarms that are opened.
     clock : callable
         What time it is; it may go backwards, the recorder does not.
 
@@ -78,9 +80,10 @@ class Recorder:
         canaries: Canaries | None = None,
         alarms: Alarms | None = None,
         streams: int = 1,
+        quiet: bool = False,
         clock: Clock = time.time,
     ) -> None:
-        self.lookout = Lookout(spec, alarms or Alarms(), streams)
+        self.lookout = Lookout(spec, alarms or Alarms(), streams, quiet=quiet)
         self.store, self.spec, self._clock = store, spec, clock
         self._latest = float("-inf")
         self._canaries = _canaries_of(spec) if canaries is None else canaries

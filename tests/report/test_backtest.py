@@ -85,7 +85,7 @@ def test_text_has_the_sentence_the_budgets_and_one_line_an_alarm(small: Backtest
     assert "novelty over" in told
     assert "deploy: new catalogue" in told
     assert "Rows far from everything known changed." in told
-    assert "It is so loud as unchanged traffic gets in one of 20 such spans." in lines
+    assert "It is louder than unchanged traffic gets in 19 of 20 such spans." in lines
     assert "as loud in unchanged traffic once in" in told
     assert "Provisional: 200 panes taught it, and 480 lie between two false alarms." in lines
     assert "  - 2024-01-11 05:00 UTC to 2024-01-11 06:00 UTC: no rows" in lines

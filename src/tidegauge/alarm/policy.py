@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from tidegauge.alarm.panes import Reading
 from tidegauge.records import Alarm, AlarmKind, Change, PaneKey, Severity
 
+LASTING = 4
+"""Panes of the windows by which an alarm lasts at least, however short the one was that spoke first."""
 RELEASE = 1.5
 """How far below the threshold, in sd, a pane counts as quiet."""
 
@@ -47,7 +49,7 @@ def advance(alarm: Alarm | None, reading: Reading, terms: Terms, *, at: float) -
         loud = reading.value >= terms.threshold and (not terms.min_effect or reading.drift >= terms.min_effect)
         return (opened(reading, terms, at), "opened") if loud else (None, None)
     # What lies in a longer window than the one that spoke may be over long since.
-    quiet = max(value for panes, value in reading.by_length if panes <= max(alarm.panes, reading.by_length[0][0]))
+    quiet = max(value for panes, value in reading.by_length if panes <= max(alarm.panes, LASTING))
     if quiet < terms.threshold - RELEASE:
         calm = replace(alarm, calm=alarm.calm + 1)
         return (calm, None) if calm.calm < terms.calm else (resolved(calm, reading.key.end), "resolved")
@@ -87,7 +89,7 @@ def opened(reading: Reading, terms: Terms, at: float) -> Alarm:
 
 def resolved(alarm: Alarm, end: int, *, by: str = "", why: str = "") -> Alarm:
     """The alarm at its end."""
-    return replace(alarm, state="resolved", resolved=end, by=by or alarm.by, why=why or alarm.why)
+    return replace(alarm, state="resolved", resolved=end, by=by, why=why or alarm.why)
 
 
 def severity_of(drift: float, terms: Terms) -> Severity:

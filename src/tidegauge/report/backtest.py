@@ -256,7 +256,7 @@ def _beside(b: Backtest) -> list[str]:
     n, loud = len(asked.raised), loud_of(b, asked)
     if n:
         told = "It is" if n == loud == 1 else "It is not" if n == 1 else f"{count(loud)} of them are"
-        out.append(f"{told} so loud as unchanged traffic gets in one of {LOUD} such spans.")
+        out.append(f"{told} louder than unchanged traffic gets in 19 of {LOUD} such spans.")
     out.append(learned_said(b))
     if not asked.firm:
         promise = count(round(asked.promise))

@@ -39,7 +39,7 @@ def acknowledge(store: Store, alarm: str, settings: Alarms, *, by: str = "", why
     """
 
     def seen(each: Alarm) -> Alarm:
-        return replace(each, state="acknowledged", by=by, why=why, snoozed_until=None)
+        return replace(each, state="acknowledged", by=by, why=why or each.why, snoozed_until=None)
 
     return _answer(store, alarm, settings, seen, "acknowledged", at)
 
@@ -52,7 +52,7 @@ def snooze(
         raise UsageError("until", got="a moment that is past", want="one to come")
 
     def rest(each: Alarm) -> Alarm:
-        return replace(each, state="snoozed", by=by, why=why, snoozed_until=until)
+        return replace(each, state="snoozed", by=by, why=why or each.why, snoozed_until=until)
 
     return _answer(store, alarm, settings, rest, "snoozed", at)
 
@@ -112,7 +112,9 @@ def _answer(
             raise UsageError(f"alarm {present.id}", got="one that is resolved", want="one that lasts")
         after = act(present)
         desk.raise_alarm(after)
-        desk.send(messages(after, change, settings, now=at, unit=_unit(desk)))
+        # Each answer is told, also a second one of its kind.
+        told = messages(after, change, settings, now=at, unit=_unit(desk))
+        desk.send([replace(each, key=f"{after.id}:{change}:{at:.0f}") for each in told])
     return after
 
 

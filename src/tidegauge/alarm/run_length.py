@@ -18,9 +18,9 @@ MOMENTS = 0.81
 Z95 = 1.959964
 USUAL_SCALE, SCALE_ERROR = 1.25, 0.15
 """The scale of the law on the normal scale of the statistic, and by how much streams differ in its logarithm."""
-MODEL_ERROR = 0.3
+MODEL_ERROR = 0.45
 """Deviation of the logarithm of a run length that no history would take away."""
-SHORT = 600.0
+SHORT = 900.0
 """A history of T panes adds a deviation of SHORT / T to it: season, noise and laws are learned from it as well."""
 
 

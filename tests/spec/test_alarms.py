@@ -26,7 +26,7 @@ def test_nothing_said_is_every_default(load: Load) -> None:
     assert own == AlarmSettings()
     assert (own.enabled, own.min_effect, own.season, own.critical, own.calm, own.segments) == (
         True,
-        None,
+        0.0,
         True,
         10.0,
         3,

@@ -21,14 +21,11 @@ import numpy.typing as npt
 from quality import data, frozen, scenarios
 from quality.data import Float32
 from quality.harness import Cell, Mode, Result, Row, binomial
-from quality.traffic import PIECES
 from tidegauge import Batch, Reference
 from tidegauge.alarm.calibration import FEWEST_PANES, Calibration, from_reference, learn
 from tidegauge.alarm.detector import MOST_PANES, Detector
 from tidegauge.alarm.normal import ORDER, Series
 from tidegauge.alarm.tally import Tallier
-from tidegauge.basis import project
-from tidegauge.sketch.pieces import contributions
 
 Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -148,30 +145,26 @@ def gaussian() -> tuple[Reference, Tallier, Calibration]:
     reference = Reference.fit(rng.standard_normal((REFERENCE, D)).astype(np.float32), exchangeable=True)
     tallier = Tallier(reference)
     panes = rng.standard_normal((PANES, D)).astype(np.float32)
-    return reference, tallier, learn(one_by_one(reference, tallier, panes), tallier.layout)
+    return reference, tallier, learn(one_by_one(tallier, panes), tallier.layout)
 
 
-def row_tallies(reference: Reference, tallier: Tallier, x: Float32) -> Float32:
+def row_tallies(tallier: Tallier, x: Float32) -> Float32:
     """What each row by itself would make a tally, float32 (n, q)."""
-    out = []
-    for start in range(0, len(x), 1000):
-        rows = project(reference.basis, np.ascontiguousarray(x[start : start + 1000], np.float32))
-        columns = contributions(reference.basis, rows, PIECES)
-        out.append(tallier.of_sums({name: c.dense().astype(np.float64) for name, c in columns.items()}))
-    return np.concatenate(out)
+    x = np.ascontiguousarray(x, np.float32)
+    return np.concatenate([tallier.of_rows(x[start : start + 1000]) for start in range(0, len(x), 1000)])
 
 
-def one_by_one(reference: Reference, tallier: Tallier, x: Float32) -> Series:
+def one_by_one(tallier: Tallier, x: Float32) -> Series:
     """Panes of one row each."""
-    values = row_tallies(reference, tallier, x).astype(np.float64)
+    values = row_tallies(tallier, x).astype(np.float64)
     return Series(values, np.ones(len(x)), np.full(len(x), np.nan))
 
 
 def statistic(x: Float64) -> Float64:
     """Ours at every row after the first MOST_PANES + ORDER, which fill the windows."""
-    reference, tallier, known = gaussian()
+    _, tallier, known = gaussian()
     detector = known.detector
-    return detector.statistic(detector.innovations(one_by_one(reference, tallier, x)))[MOST_PANES + ORDER :]
+    return detector.statistic(detector.innovations(one_by_one(tallier, x)))[MOST_PANES + ORDER :]
 
 
 def cusum(ratios: Float64) -> Float64:
@@ -255,7 +248,7 @@ def history(name: str, rng: np.random.Generator) -> Result:
     story = scenarios.story(name, rng)
     reference = Reference.fit(story.reference, seed=int(rng.integers(2**31)))
     tallier = Tallier(reference)
-    tallies = [row_tallies(reference, tallier, week.batch.x) for week in story.weeks]
+    tallies = [row_tallies(tallier, week.batch.x) for week in story.weeks]
     days = [days_of(week.batch) for week in story.weeks]
     streams = streams_of(reference, tallier, len(tallies[0]))
     drift = next((week.number for week in story.weeks if week.drift), 0)
@@ -313,7 +306,7 @@ def resampled(rng: np.random.Generator) -> Result:
     rows = rng.permutation(q.where(oos=False, splits=("val", "test")))
     reference = Reference.fit(q.x[rows[:800]], seed=int(rng.integers(2**31)))
     tallier = Tallier(reference)
-    pool = row_tallies(reference, tallier, q.x[rows[800:]])
+    pool = row_tallies(tallier, q.x[rows[800:]])
     streams = streams_of(reference, tallier, 400)
     first: dict[str, list[int]] = {how: [] for how in streams}
     for _ in range(HISTORIES):
@@ -446,6 +439,6 @@ def fingerprint() -> str:
     reference = Reference.fit(rng.standard_normal((1000, 6)).astype(np.float32), exchangeable=True)
     tallier = Tallier(reference)
     x = rng.standard_normal((4 * FEWEST_PANES, 6)).astype(np.float32)
-    taught = [learn(one_by_one(reference, tallier, x), tallier.layout), from_reference(reference, tallier, 100)]
+    taught = [learn(one_by_one(tallier, x), tallier.layout), from_reference(reference, tallier, 100)]
     figures = [f"{v:.4g}" for known in taught if known for v in (*known.detector.laws.ravel(), known.threshold(500))]
     return hashlib.sha256(f"{data.clinc().name} {data.xsid().name} {figures}".encode()).hexdigest()[:10]

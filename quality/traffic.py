@@ -17,8 +17,6 @@ from quality.data import CLUSTERS, D, World, world
 from tidegauge import Reference
 from tidegauge.alarm.normal import Series
 from tidegauge.alarm.tally import Tallier
-from tidegauge.basis import project
-from tidegauge.sketch.pieces import contributions
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -27,7 +25,6 @@ Kind = Literal["normal", "rotation", "spread"]
 
 ROWS, HOUR = 1000, 3600
 EACH = 100
-PIECES = ("count", "mean", "features", "spread", "cells", "distances", "novelty")
 REFERENCE_ROWS = 10_000
 AT_ONCE = 500
 
@@ -73,12 +70,7 @@ def library(kind: Kind = "normal") -> Float32:
 
 def row_tallies(x: Float32) -> Float32:
     """What each row by itself would make a tally."""
-    out = []
-    for start in range(0, len(x), 1000):
-        rows = project(reference().basis, x[start : start + 1000])
-        dense = {n: c.dense().astype(np.float64) for n, c in contributions(reference().basis, rows, PIECES).items()}
-        out.append(tallier().of_sums(dense))
-    return np.concatenate(out)
+    return np.concatenate([tallier().of_rows(x[start : start + 1000]) for start in range(0, len(x), 1000)])
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
+from typing import get_args
 
 import pytest
 
 from tests.cli.place import MONDAY, Place, rows
+from tidegauge.cli.annotate import KINDS
+from tidegauge.records import AnnotationKind
 
 
 @pytest.fixture
@@ -116,3 +119,7 @@ def test_what_is_refused(filled: Place) -> None:
     for arguments, message in REFUSED:
         assert filled.refused("annotate", *arguments) == message, arguments
     assert filled.store().annotations() == ()
+
+
+def test_every_kind_of_annotation_can_be_said() -> None:
+    assert get_args(AnnotationKind) == KINDS

@@ -14,11 +14,9 @@ from tidegauge.alarm.run_length import POWER, Achieved, RunLength, fit_run_lengt
 from tidegauge.alarm.season import Season
 from tidegauge.alarm.tally import Layout, Tallier
 from tidegauge.alarm.windows import MEMBERS
-from tidegauge.basis import project
 from tidegauge.errors import ArtefactError, UsageError
 from tidegauge.reference import Reference
 from tidegauge.sketch.codec import CALIBRATION, UNREADABLE, pack, take, unpack
-from tidegauge.sketch.pieces import contributions
 from tidegauge.sketch.sketch import sample_rows
 
 Float64 = npt.NDArray[np.float64]
@@ -28,7 +26,6 @@ FEWEST_PANES = 128
 FEWEST_BLOCK = 4
 SYNTHETIC, STRETCH, LONGEST = 2048, 64, 16
 """Panes made of the reference's rows; panes that share one error of the reference; panes of their longest window."""
-_PIECES = ("count", "mean", "features", "spread", "cells", "distances", "novelty")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +94,6 @@ def _parsed(arrays: dict[str, Any], header: dict[str, Any], layout: Layout) -> t
     if (header["power"], header["members"]) != (POWER, list(MEMBERS)):
         raise ValueError("other members or another tail")
     q, lengths = layout.size, tuple(int(each) for each in header["lengths"])
-    block, place, scale, blocks, panes = header["law"]
 
     def profile(name: str) -> Float64:
         return take(arrays, name, "float64", (None, q)) if len(arrays[name]) else np.empty((0, q))
@@ -117,8 +113,22 @@ def _parsed(arrays: dict[str, Any], header: dict[str, Any], layout: Layout) -> t
     laws = take(arrays, "laws", "float64", (len(lengths), 4, len(MEMBERS)))
     gaps = take(arrays, "gaps", "float64", (len(lengths),))
     detector = Detector(layout, normal, mass_rows, lengths, laws, gaps)
-    law = RunLength(int(block), float(place), float(scale), int(blocks), int(panes))
-    return detector, law, int(header["panes"]), float(header["rows"])
+    law, panes = _law_and_panes(header)
+    return detector, law, panes, float(header["rows"])
+
+
+def law_in(data: bytes, what: str = "calibration") -> tuple[RunLength, int]:
+    """The law of a calibration's run lengths, and how many panes taught it; all else takes the reference to read."""
+    _, header = unpack(CALIBRATION, data, what)
+    try:
+        return _law_and_panes(header)
+    except UNREADABLE as error:
+        raise ArtefactError(what, got=f"parts that do not fit ({error})", want="a law of run lengths") from error
+
+
+def _law_and_panes(header: dict[str, Any]) -> tuple[RunLength, int]:
+    block, place, scale, blocks, panes = header["law"]
+    return RunLength(int(block), float(place), float(scale), int(blocks), int(panes)), int(header["panes"])
 
 
 def learn(series: Series, layout: Layout, *, pane: int | None = None, season: bool = True) -> Calibration:
@@ -154,8 +164,7 @@ def from_reference(reference: Reference, tallier: Tallier, rows: int) -> Calibra
     if len(x) < FEWEST_PANES:
         return None
     rng = np.random.default_rng([reference.seed, 11])
-    columns = contributions(reference.basis, project(reference.basis, x), _PIECES)
-    library = tallier.of_sums({name: c.dense().astype(np.float64) for name, c in columns.items()}).astype(np.float64)
+    library = tallier.of_rows(x).astype(np.float64)
     library = (library - library.mean(0)).astype(np.float32)
     independent = reference.calibration.units / reference.calibration.rows
     sizes = [max(round(count * independent), 1) for count in (reference.base.rows, rows)]

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.basis import project
 from tidegauge.reference import Reference
 from tidegauge.score.parts import Sums, average, cell_distances, cell_rows
+from tidegauge.sketch.pieces import contributions
 from tidegauge.sketch.sketch import Sketch
 
 Float32 = npt.NDArray[np.float32]
@@ -18,6 +20,7 @@ FEATURES = 128
 """Principal axes of the random features that are kept."""
 FEWEST_ROWS = 20
 """Rows of the reference that a cell needs before its width is looked at."""
+_PIECES = ("count", "mean", "features", "spread", "cells", "distances", "novelty")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +127,11 @@ class Tallier:
     def of_sums(self, sums: Sums) -> Float32:
         """The same from sums, with whatever leading axes they have."""
         return (self._means(sums) - self._centre).astype(np.float32)
+
+    def of_rows(self, x: Float32) -> Float32:
+        """What each of the rows (n, d) by itself would make a tally, float32 (n, q): that of all is their mean."""
+        columns = contributions(self._basis, project(self._basis, x), _PIECES)
+        return self.of_sums({name: each.dense().astype(np.float64) for name, each in columns.items()})
 
     def _means(self, sums: Sums) -> Float64:
         near, _ = cell_distances(self._basis, sums)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -15,15 +15,14 @@ from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import emit, note
 from tidegauge.cli.spans import Since, Until, bounds, newest
 from tidegauge.errors import UsageError
-from tidegauge.records import AnnotationKind
 
 if TYPE_CHECKING:
-    from tidegauge.records import Annotation, StreamState
+    from tidegauge.records import Annotation, AnnotationKind, StreamState
     from tidegauge.report.windows import Unit
     from tidegauge.spec import StreamSpec
 
 NAME = "annotate"
-KINDS: Final[tuple[AnnotationKind, ...]] = get_args(AnnotationKind)
+KINDS: Final[tuple[AnnotationKind, ...]] = ("deploy", "holiday", "campaign", "incident", "real", "noise", "note")
 HELP = options.help_text(
     f"Say what is known of a time, for one stream or for all: {', '.join(KINDS)}. 'history' shows it beside the "
     "windows that it touches. Times of a holiday, a campaign, an incident and of what was real are left out of "

@@ -78,6 +78,12 @@ def messages(alarm: Alarm, change: Change, settings: Alarms, *, now: float, unit
     return told
 
 
+def woken(alarm: Alarm, settings: Alarms, *, now: float, unit: Unit = "seconds") -> list[Message]:
+    """Say that a snoozed alarm's rest is over: each time, though nothing else of it changed."""
+    told = messages(replace(alarm, state="open", snoozed_until=None), "updated", settings, now=now, unit=unit)
+    return [replace(each, key=f"{alarm.id}:woken:{alarm.snoozed_until or 0:.0f}") for each in told]
+
+
 def alerts(alarms: Iterable[Alarm], settings: Alarms, *, now: float, units: dict[str, Unit]) -> str:
     """Say to an Alertmanager that alarms still last; ``units`` of their moments by stream."""
     ends = now + LASTS_FOR * settings.repeat

@@ -12,7 +12,7 @@ from tidegauge.alarm.policy import Terms, advance, alarm_id, resolved
 from tidegauge.alarm.screen import screened
 from tidegauge.alarm.tally import Layout, Tallier
 from tidegauge.contracts import Desk
-from tidegauge.deliver import messages
+from tidegauge.deliver import messages, woken
 from tidegauge.errors import ArtefactError
 from tidegauge.monitor import Monitor
 from tidegauge.records import (
@@ -45,7 +45,8 @@ OTHER_SIZE = 10.0
 """Panes of so many times as many rows, or as few, want another calibration where there is no history yet."""
 KEEP_MESSAGES = 90 * 86_400
 """Seconds for which messages that arrived are kept."""
-_OUTSIDE = ("model changed", "data quality")
+OUTSIDE = ("model changed", "data quality")
+"""States of windows whose rows are not judged."""
 
 
 class Lookout:
@@ -75,7 +76,7 @@ class Lookout:
 
     def tally(self, monitor: Monitor, window: Window, sketch: Sketch) -> Tally | None:
         """The tally of a closed pane; None where its rows are not fit to be judged."""
-        if not self.watches or sketch.rows < FEWEST_ROWS or window.state in _OUTSIDE:
+        if not self.watches or sketch.rows < FEWEST_ROWS or window.state in OUTSIDE:
             return None
         times = (window.first_time, window.last_time)
         moment = None if times[0] is None or times[1] is None else (times[0] + times[1]) / 2
@@ -146,7 +147,8 @@ class Lookout:
         if alarm is None or alarm == lasting:
             return
         if change in ("opened", "updated"):
-            alarm = replace(alarm, **moved(desk, monitor, alarm))
+            parts = desk.sketches(length=key.length, since=alarm.onset, until=alarm.updated)
+            alarm = replace(alarm, **moved(parts, monitor, alarm))
         self.say(desk, alarm, change, at)
 
     def terms(self, threshold: float, *, provisional: bool = False) -> Terms:
@@ -157,7 +159,7 @@ class Lookout:
     def say(self, desk: Desk, alarm: Alarm, change: Change | None, at: float) -> None:
         """Keep an alarm, and tell of what changed, in one transaction."""
         if alarm.snoozed_until is not None and at >= alarm.snoozed_until and alarm.lasts:
-            self.woken(desk, alarm, at)
+            desk.send(woken(alarm, self.settings, now=at, unit=self.spec.pane.unit))
             alarm = replace(alarm, state="open", snoozed_until=None)
         desk.raise_alarm(alarm)
         if change == "opened" and self._quiet:
@@ -165,12 +167,6 @@ class Lookout:
         rests = alarm.state == "snoozed" and change == "updated"
         if change is not None and not rests and alarm.id not in self._untold:
             desk.send(messages(alarm, change, self.settings, now=at, unit=self.spec.pane.unit))
-
-    def woken(self, desk: Desk, alarm: Alarm, at: float) -> None:
-        """Tell that an alarm's rest is over: each time, though nothing else of it changed."""
-        awake = replace(alarm, state="open", snoozed_until=None)
-        told = messages(awake, "updated", self.settings, now=at, unit=self.spec.pane.unit)
-        desk.send([replace(each, key=f"{alarm.id}:woken:{alarm.snoozed_until or 0:.0f}") for each in told])
 
     def _conditions(self, desk: Desk, lasting: dict[tuple[str, AlarmKind], Alarm], window: Window, at: float) -> None:
         """Alarms that no budget is needed for: what is wrong is known."""
@@ -182,7 +178,7 @@ class Lookout:
                 self.say(desk, condition(window.key, kind, said, window.key.start, at), "opened", at)
             elif wrong and alarm is not None:
                 self.say(desk, replace(alarm, calm=0, updated=window.key.end), None, at)
-            elif alarm is not None and window.state not in _OUTSIDE:
+            elif alarm is not None and window.state not in OUTSIDE:
                 calm = replace(alarm, calm=alarm.calm + 1)
                 over = calm.calm >= self.spec.alarm.calm or kind == "model changed"
                 self.say(desk, resolved(calm, window.key.end) if over else calm, "resolved" if over else None, at)
@@ -216,8 +212,7 @@ class Lookout:
         if kept is None or held is None or self._grown(desk, kept, held, key):
             history = self.history(desk, key)
             if len(history) >= max(FEWEST_PANES, min(GROWTH * (held.panes if held else 0), MOST_PANES)):
-                history = without_outliers(history, tallier.layout)
-                return self._keep(desk, key, history, self.learned(history, tallier), at)
+                return self.teach(desk, monitor, key, history, at)
         fits = held is not None and (held.panes or 1 / OTHER_SIZE <= tally.rows / held.rows <= OTHER_SIZE)
         if fits:
             return held
@@ -262,15 +257,11 @@ class Lookout:
         self._under.put(kept, made)
         return made
 
-    def calibrate(self, desk: Desk, monitor: Monitor, segment: str, at: float) -> Calibration | None:
-        """Learn from all the history that there is, as a person asks for; None where it is too short."""
-        key = PaneKey(self.spec.name, monitor.reference.hash, self.spec.pane.length, 0, segment)
-        history = self.history(desk, key)
-        if len(history) < FEWEST_PANES:
-            return None
+    def teach(self, desk: Desk, monitor: Monitor, key: PaneKey, history: Sequence[Tally], at: float) -> Calibration:
+        """Learn from a history of a segment, without panes that stand out, and put what it teaches in force."""
         tallier = self._tallier(monitor.reference)
-        history = without_outliers(history, tallier.layout)
-        return self._keep(desk, key, history, self.learned(history, tallier), at)
+        good = without_outliers(history, tallier.layout)
+        return self._keep(desk, key, good, self.learned(good, tallier), at)
 
     def layout(self, monitor: Monitor) -> Layout:
         """Where what stands in its tallies."""

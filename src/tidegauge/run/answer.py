@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tidegauge.alarm.policy import resolved
 from tidegauge.contracts import Desk, Store
-from tidegauge.deliver import messages
+from tidegauge.deliver import messages, woken
 from tidegauge.errors import UsageError
 from tidegauge.records import Alarm, Change
 from tidegauge.run.lead import leading
@@ -73,20 +73,17 @@ def wake(store: Store, settings: Alarms, *, at: float) -> int:
 
     A pane that closes does so as well: this is for those that no pane comes to, as in a silence.
     """
-    woken = 0
+    count = 0
     for resting in store.alarms(lasting=True):
         if not _rested(resting, at):
             continue
         with store.leading(resting.stream) as desk:
             for each in () if desk is None else desk.alarms(lasting=True):
                 if desk is not None and each.id == resting.id and _rested(each, at):
-                    awake = replace(each, state="open", snoozed_until=None)
-                    told = messages(awake, "updated", settings, now=at, unit=_unit(desk))
-                    desk.raise_alarm(awake)
-                    # It may be woken more than once while nothing else of it changes.
-                    desk.send([replace(m, key=f"{each.id}:woken:{each.snoozed_until or 0:.0f}") for m in told])
-                    woken += 1
-    return woken
+                    desk.raise_alarm(replace(each, state="open", snoozed_until=None))
+                    desk.send(woken(each, settings, now=at, unit=_unit(desk)))
+                    count += 1
+    return count
 
 
 def find(store: Store, alarm: str) -> Alarm:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,11 @@ from tidegauge.alarm.panes import Panes, Reading, needed, series_of
 from tidegauge.alarm.policy import Terms, advance
 from tidegauge.alarm.run_length import Achieved
 from tidegauge.alarm.tally import Tallier
-from tidegauge.contracts import Desk, Store
+from tidegauge.contracts import Store
 from tidegauge.errors import DataError, UsageError
 from tidegauge.monitor import Monitor
 from tidegauge.records import ALL, Alarm, Annotation, Part, Tally, Window
-from tidegauge.run.alarms import MOST_PANES, Lookout, pace, well, without_outliers
+from tidegauge.run.alarms import MOST_PANES, OUTSIDE, Lookout, pace, well, without_outliers
 from tidegauge.run.moved import moved
 from tidegauge.spec import Alarms, StreamSpec
 from tidegauge.spec.alarms import Budget
@@ -35,7 +35,6 @@ MOST_GAPS = 200
 """Gaps whose reason is looked up."""
 EXPLAINED, EXPLAINED_PANES = 3, 48
 """Alarms of which it is said what moved; panes of sketches that are read for each."""
-OUTSIDE = ("model changed", "data quality")
 RAREST = 1e6
 """Panes beyond which a run length is no longer told."""
 AROUND = 3
@@ -432,23 +431,13 @@ class _Explained:
     def _one(self, alarm: Alarm, *, looks: bool) -> Alarm:
         length = self._monitor.spec.pane.length
         until = min(alarm.updated, max(alarm.opened, alarm.onset + EXPLAINED_PANES * length))
-        desk = cast("Desk", _Sketches(self._store if looks else None, alarm))
-        return replace(alarm, **moved(desk, self._monitor, replace(alarm, updated=until)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Sketches:
-    """What ``moved`` asks of a desk, read without holding the stream."""
-
-    store: Store | None
-    alarm: Alarm
-
-    def sketches(self, *, length: int, since: int, until: int) -> tuple[Part, ...]:
-        alarm = self.alarm
-        since = max(since, until - EXPLAINED_PANES * length)
-        if self.store is None:
-            return ()
-        return self.store.sketches(alarm.stream, reference=alarm.reference, length=length, since=since, until=until)
+        parts: tuple[Part, ...] = ()
+        if looks:
+            since = max(alarm.onset, until - EXPLAINED_PANES * length)
+            parts = self._store.sketches(
+                alarm.stream, reference=alarm.reference, length=length, since=since, until=until
+            )
+        return replace(alarm, **moved(parts, self._monitor, alarm))
 
 
 def _promise(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tidegauge.alarm.calibration import FEWEST_PANES
 from tidegauge.alarm.weeks import largest_between
 from tidegauge.contracts import Store
 from tidegauge.errors import UsageError
@@ -70,7 +71,7 @@ def calibrate(
             key = PaneKey(name, desk.state.reference, monitor.spec.pane.length, 0, each)
             tallies = desk.tallies(length=key.length, segment=each, newest=MOST_PANES)
             history, why = sorted_out(tallies, desk.alarms(), desk.annotations())
-            made = lookout.calibrate(desk, monitor, each, at)
+            made = lookout.teach(desk, monitor, key, history, at) if len(history) >= FEWEST_PANES else None
             between = largest_between(history, lookout.layout(monitor)) if made is not None else None
             used = len(history) if made is None else made.panes
             left_out = {**why, STOOD_OUT: len(history) - used} if used < len(history) else dict(why)

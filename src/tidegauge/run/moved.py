@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tidegauge.contracts import Desk
 from tidegauge.errors import TidegaugeError
 from tidegauge.monitor import Monitor
-from tidegauge.records import ALL, Alarm, Example
+from tidegauge.records import ALL, Alarm, Example, Part
 
 if TYPE_CHECKING:
     from tidegauge.records import Comparison
@@ -26,12 +26,10 @@ _SEES = {
 }
 
 
-def moved(desk: Desk, monitor: Monitor, alarm: Alarm) -> dict[str, Any]:
-    """Title, reasons and examples of an alarm: what ``compare`` says of the rows since its onset."""
+def moved(parts: Iterable[Part], monitor: Monitor, alarm: Alarm) -> dict[str, Any]:
+    """Title, reasons and examples of an alarm: what ``compare`` says of the rows of these parts."""
     from tidegauge.comparison import compare
 
-    length = monitor.spec.pane.length
-    parts = desk.sketches(length=length, since=alarm.onset, until=alarm.updated)
     chosen = [part for part in parts if alarm.segment in (ALL, part.key.segment)]
     seen = f"{_SEES.get(alarm.score, alarm.score).capitalize()} changed"
     over = f"{alarm.panes} pane{'s' * (alarm.panes != 1)}"

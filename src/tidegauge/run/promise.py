@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tidegauge.alarm.calibration import FEWEST_PANES
-from tidegauge.alarm.run_length import Achieved, RunLength
+from tidegauge.alarm.calibration import FEWEST_PANES, law_in
+from tidegauge.alarm.run_length import Achieved
 from tidegauge.contracts import Store
-from tidegauge.errors import ArtefactError
 from tidegauge.records import ALL, Calibrated, StreamState, Tally
 from tidegauge.run.alarms import LONG, Lookout, pace
-from tidegauge.sketch.codec import CALIBRATION, UNREADABLE, unpack
 
 _RECENT = 128
 """Panes from which it is told how fast panes of rows come."""
@@ -92,20 +90,10 @@ def _promise(store: Store, lookout: Lookout, state: StreamState, segment: str, k
     known = min(len(recent), FEWEST_PANES)
     if kept is None:
         return Promise(segment, panes, seconds, known=known)
-    law, learned = _law_in(kept.data, f"calibration of {state.stream}")
+    law, learned = law_in(kept.data, f"calibration of {state.stream}")
     if learned:
         known = learned + max((state.settled or 0) - kept.until, 0) // spec.length
     if panes is None:
         return Promise(segment, panes, seconds, learned, known)
     threshold = law.threshold(panes)
     return Promise(segment, panes, seconds, learned, known, threshold, law.achieved(threshold))
-
-
-def _law_in(data: bytes, what: str) -> tuple[RunLength, int]:
-    """The law of a calibration's run lengths, and how many panes taught it; all else takes the reference to read."""
-    _, header = unpack(CALIBRATION, data, what)
-    try:
-        block, place, scale, blocks, panes = header["law"]
-        return RunLength(int(block), float(place), float(scale), int(blocks), int(panes)), int(header["panes"])
-    except UNREADABLE as error:
-        raise ArtefactError(what, got=f"parts that do not fit ({error})", want="a law of run lengths") from error

@@ -27,9 +27,10 @@ test-long: ## run the tests that take minutes
 	@$(DEV)
 	@$(PY) -m pytest -m long $(ARGS) || [ $$? = 5 ]
 
-test-services: ## run the tests that need a real program: Chromium, PostgreSQL, Alertmanager
+test-services: ## run the tests that need a real program: Chromium, PostgreSQL, Alertmanager, Prometheus
 	@$(DEV)
-	@CHROMIUM="$$(./scripts/chromium)" && ALERTMANAGER="$$(./scripts/alertmanager)" && export CHROMIUM ALERTMANAGER \
+	@CHROMIUM="$$(./scripts/chromium)" && ALERTMANAGER="$$(./scripts/alertmanager)" \
+		&& PROMETHEUS="$$(./scripts/prometheus)" && export CHROMIUM ALERTMANAGER PROMETHEUS \
 		&& $(PY) -m pytest -m service tests/services $(ARGS)
 
 check: ## style, lint, types, floors

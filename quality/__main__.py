@@ -23,7 +23,11 @@ TABLES = (
     "run_length",
     "delay",
     "hard_cases",
+    "decomposition",
+    "link",
     "faults",
+    "event_study",
+    "impact",
     "peers",
 )
 

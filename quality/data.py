@@ -237,7 +237,9 @@ class Week:
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """A story with known truth; outcomes ``success`` and ``no_answer`` by the nearest neighbour in the index."""
+    """A story with known truth; outcomes ``success`` and ``no_answer`` by the nearest neighbour in the index, whose rows
+    ``index`` has, at the reference and in the last week.
+    """
 
     name: str
     what: str
@@ -245,6 +247,7 @@ class Scenario:
     reference: Batch
     weeks: tuple[Week, ...]
     right: str
+    index: tuple[Int, Int]
 
 
 # Name -> what happens, the right verdict.
@@ -276,7 +279,7 @@ def scenario(name: str, rng: np.random.Generator) -> Scenario:
         batch = _batch(q, rows, times, index[k], floor)
         out.append(Week(k + 1, batch, share if name in "ABCF" else 0.0, name in "ABCF" and share > 0))
     what, right = SCENARIOS[name]
-    return Scenario(name, what, q.name, before, tuple(out), right)
+    return Scenario(name, what, q.name, before, tuple(out), right, (index[0], index[-1]))
 
 
 def _ramp(name: str, q: Queries, rng: np.random.Generator) -> tuple[Int, list[Int]]:

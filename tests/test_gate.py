@@ -586,10 +586,8 @@ def test_outcomes_are_numerators_and_denominators(values: Any, want: list[list[f
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([1, float("inf")], "row 2.*inf"),
         ([1, "yes"], "row 2.*'yes'"),
         (["yes", "no"], "row 1.*'yes'"),
-        ([[1, 2], [1, -2]], "row 2.*-2"),
         ([[1, 2, 3], [1, 2, 3]], "shape"),
         (np.array([1, 2], "M8[s]"), "real numbers"),
         ([1], "got 1 values, want 2"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,9 +17,12 @@ from tidegauge.records import (
     FollowedCluster,
     Landed,
     Landing,
+    Measured,
     Message,
+    PaneKey,
     Part,
     Position,
+    RowPlace,
     StoredPart,
     StreamKind,
     StreamState,
@@ -173,6 +176,26 @@ class Store(Protocol):
         """Return how each segment of a stream varies by itself, the newest of each, by segment."""
         ...
 
+    def measured(
+        self,
+        stream: str,
+        *,
+        reference: str | None = None,
+        length: int,
+        outcome: str | None = None,
+        segment: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> tuple[Measured, ...]:
+        """Return what outcomes were in closed panes or windows of a length, by start: those that begin at ``since`` or
+        later and end at ``until`` or earlier. Ready series are under no reference (``""``), and come with any.
+        """
+        ...
+
+    def places(self, stream: str, ids: Collection[str]) -> Mapping[str, RowPlace]:
+        """Return where rows of these ids were counted, by id, as far as that is kept."""
+        ...
+
     def alarms(
         self, stream: str | None = None, *, lasting: bool = False, since: int | None = None, newest: int | None = None
     ) -> tuple[Alarm, ...]:
@@ -205,6 +228,14 @@ class Store(Protocol):
 
     def failed(self, message: int, *, due: float, fault: str) -> None:
         """Keep that a try failed, and when to try next."""
+        ...
+
+    def dropped(self, message: int) -> None:
+        """Forget a message that waits."""
+        ...
+
+    def hasten(self, now: float) -> None:
+        """Let what failed and waits for its next try be due now."""
         ...
 
     def messages(self, *, waiting: bool = False, newest: int | None = None) -> tuple[Message, ...]:
@@ -298,6 +329,49 @@ class Desk(Protocol):
 
     def expire_tallies(self, length: int, before: int) -> int:
         """Delete tallies of this length that ended at or before a moment; return how many."""
+        ...
+
+    def measure(self, measured: Sequence[Measured], *, add: bool = False) -> None:
+        """Keep what outcomes were, in place of what is kept of the same keys; added to it where ``add``."""
+        ...
+
+    def measured(
+        self,
+        *,
+        reference: str | None = None,
+        length: int,
+        outcome: str | None = None,
+        segment: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> tuple[Measured, ...]:
+        """Return what outcomes were, as of ``Store.measured``."""
+        ...
+
+    def expire_measured(self, length: int, before: int) -> int:
+        """Delete what outcomes were in windows of this length that ended at or before a moment; return how many."""
+        ...
+
+    def places(self, ids: Collection[str]) -> Mapping[str, RowPlace]:
+        """Return where rows of these ids were counted, by id, as far as that is kept."""
+        ...
+
+    def came(self, places: Sequence[RowPlace]) -> None:
+        """Keep which outcomes have come of rows."""
+        ...
+
+    def expire_places(self, before: float) -> int:
+        """Forget where rows were counted whose event time lies before a moment; return how many."""
+        ...
+
+    def forget_places(self, ids: Collection[str]) -> int:
+        """Forget where the rows of these ids were counted; return how many."""
+        ...
+
+    def holding(self, key: PaneKey) -> tuple[tuple[str, Part], ...]:
+        """Return the closed windows, under the pane's reference, that hold a pane: of its segment, of rows without
+        one, and of all; each with the handle of its bytes, both empty where it is the sum of segments.
+        """
         ...
 
     def calibrate(self, calibrated: Calibrated) -> None:

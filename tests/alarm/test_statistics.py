@@ -15,9 +15,10 @@ from scipy import stats
 
 from tidegauge import Reference
 from tidegauge.alarm import detector as detector_of
+from tidegauge.alarm.autoregression import prewhitened, yule_walker
 from tidegauge.alarm.calibration import FEWEST_PANES, Calibration, from_reference, learn
 from tidegauge.alarm.detector import Detector, fit_detector
-from tidegauge.alarm.normal import MOST_SD, Series, fit_normal, noise_of, prewhitened, whitener_of, yule_walker
+from tidegauge.alarm.normal import MOST_SD, Series, fit_normal, noise_of, whitener_of
 from tidegauge.alarm.run_length import MODEL_ERROR, RunLength, fit_run_length
 from tidegauge.alarm.season import DAY, HOUR, WEEK, Season, fit_season
 from tidegauge.alarm.tally import Layout, Tallier

@@ -94,6 +94,31 @@ def test_columns_reach_the_result(tidegauge: Tidegauge, files: Path) -> None:
     assert result["view"]["after_texts"][0].endswith("of moved")
 
 
+def test_outcomes_are_taken_apart_and_what_is_harm_is_heard(tidegauge: Tidegauge, files: Path, tmp_path: Path) -> None:
+    sides = (files / "before.parquet", files / "moved.parquet", "--column", "vector", "--session-column", "visit")
+    done = tidegauge("compare", *sides, "--outcome", "success:rises", "--out", tmp_path / "out", "--format", "json")
+    result = validate(done.out)
+    (found,) = result["decompositions"]  # type: ignore[misc]
+    assert found["outcome"] == {"name": "success", "harmful": "rises", "unit": "share"}
+    assert found["resampled"] == "sessions"
+    parts = [found[kind]["change"] for kind in ("mix", "within", "new")]
+    assert abs(sum(parts) - found["change"]) < 1e-12
+    assert abs(sum(group["change"] for group in found["groups"]) - found["change"]) < 1e-12
+    assert result["impact"]["sentence"] in done.out  # type: ignore[index]
+    assert {"change-1.svg", "change-1.png"} <= {each.name for each in (tmp_path / "out").iterdir()}
+
+
+def test_who_changed_and_what_the_documents_cover(tidegauge: Tidegauge, files: Path) -> None:
+    sides = (files / "before.parquet", files / "moved.parquet", "--column", "vector", "--text-column", "words")
+    index = ("--documents", files / "before.parquet", "--documents-before", files / "before.parquet")
+    done = tidegauge("compare", *sides, *index, "--by", "length", "--format", "json")
+    result = validate(done.out)
+    assert result["coverage"]["documents"] == 160  # type: ignore[index]
+    assert {row["property"] for row in result["explained"]} == {"length"}  # type: ignore[union-attr]
+    refused = tidegauge("compare", files / "normal.tg", files / "moved.parquet", "--column", "vector", "--by", "words")
+    assert (refused.status, "--by" in refused.err) == (2, True)
+
+
 def test_exchangeable_is_heard(tidegauge: Tidegauge, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).standard_normal((402, 3))
     smooth = noise[:-2] + noise[1:-1] + noise[2:]

@@ -107,7 +107,10 @@ def test_what_does_not_arrive_waits_and_is_tried_again(place: Place, receiver: R
     assert done.status == 0
     assert "tidegauge: endpoint pager: " in done.err
     assert "503" in done.err
-    assert re.fullmatch(r"0 messages arrived; \d+ waits?, for pager\.\n", place.fine("deliver", "--once"))
+    done = place("deliver", "--once")
+    said = r"0 messages arrived; (\d+) waits?\.\n  pager: \1, next try in \d(\.\d)? seconds; HTTP 503 .*\n"
+    assert re.fullmatch(said, done.out), done.out
+    assert done.err == "tidegauge: 'tidegauge deliver --once --now' tries what waits at once\n"
     delivering = started("deliver")
     try:
         until(lambda: not place.store().messages(waiting=True))
@@ -116,6 +119,49 @@ def test_what_does_not_arrive_waits_and_is_tried_again(place: Place, receiver: R
         delivering.kill()
     assert out == ""
     assert "a message arrived at try 2" in err
+
+
+def test_what_was_mended_is_tried_at_once_by_who_says_so(place: Place, receiver: Receiver) -> None:
+    receiver.then(answer(503, Retry_After="1800"), answer(404))
+    place.drift(receiver.url)
+    place.fine("watch", "--once")
+    waiting = len(place.store().messages(waiting=True))
+    assert f"  pager: {waiting}, next try in 30 minutes; HTTP 503 " in place.fine("deliver", "--once")
+    assert len(receiver.requests) == 1
+    done = place("deliver", "--once", "--now")
+    assert re.search(r"  pager: \d+, next try in \d\d minutes; HTTP 404 Not Found\n", done.out), done.out
+    assert done.err.count("\n") == 1  # the fault
+    said = f"{waiting} message{'s' * (waiting > 1)} arrived; none waits.\n"
+    assert place.fine("deliver", "--once", "--now") == said
+
+
+def test_messages_to_an_endpoint_that_was_taken_out_are_dropped(place: Place, receiver: Receiver) -> None:
+    receiver.then(answer(503))
+    place.drift(receiver.url)
+    place.fine("watch", "--once")
+    [alarm] = place.store().alarms()
+    place.fine("alarms", "acknowledge", alarm.id, "--by", "Ada")
+    waiting = len(place.store().messages(waiting=True))
+    assert waiting > 1
+    place.settings((place.folder / "tidegauge.toml").read_text().replace("pager", "chat"))
+    done = place("deliver", "--once")
+    assert (done.status, done.out) == (0, "0 messages arrived; none waits.\n")
+    assert done.err == f"tidegauge: {waiting} messages for pager, which is no longer in the settings, were dropped\n"
+
+
+def test_alarms_of_what_was_switched_off_or_taken_out_are_resolved(place: Place, receiver: Receiver) -> None:
+    place.drift(receiver.url)
+    place.fine("watch", "--once")
+    [alarm] = place.store().alarms(lasting=True)
+    whole = (place.folder / "tidegauge.toml").read_text()
+    place.settings(f"{whole}\n[streams.queries.alarm]\nenabled = false\n")
+    done = place("watch", "--once")
+    why = "The alarms of the stream were switched off"
+    assert f"tidegauge: alarm {alarm.id} of queries resolved: {why}\n" in done.err
+    assert place.store().alarms(lasting=True) == ()
+    assert changes(receiver)[-1] == "resolved"
+    assert f"Why: {why}." in json.loads(receiver.requests[-1].body)["text"]
+    assert place("watch", "--once").err == ""
 
 
 def test_an_alertmanager_is_told_again_what_lasts(place: Place, receiver: Receiver) -> None:

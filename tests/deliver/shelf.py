@@ -46,6 +46,9 @@ class Shelf:
         each = self.kept[message]
         self.kept[message] = replace(each, due=due, tries=each.tries + 1, fault=fault)
 
+    def dropped(self, message: int) -> None:
+        del self.kept[message]
+
     def messages(self, *, waiting: bool = False, newest: int | None = None) -> tuple[Message, ...]:
         return tuple(each for each in self.kept.values() if each.delivered is None or not waiting)
 

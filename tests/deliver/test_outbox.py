@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.deliver.receiver import Receiver, answer, hang, hang_up, listening
 from tests.deliver.shelf import Clock, Shelf
-from tidegauge.deliver import deliver, repeat
+from tidegauge.deliver import deliver, drop, repeat
 from tidegauge.deliver.outbox import pause
 from tidegauge.deliver.post import Answer
 from tidegauge.errors import StoreError
@@ -129,14 +129,56 @@ def test_others_are_told_meanwhile(receiver: Receiver, shelf: Shelf, once: Deliv
         assert receiver.keys == ["a:opened:1"]
 
 
-def test_an_endpoint_that_is_not_there_any_more(receiver: Receiver, shelf: Shelf, clock: Clock, once: Deliver) -> None:
-    shelf.put(message("a", "opened", endpoint="gone"), message("a", "opened"))
+def test_what_waits_for_an_endpoint_that_is_not_there_any_more_is_dropped(
+    receiver: Receiver, shelf: Shelf, clock: Clock, once: Deliver, said: list[str]
+) -> None:
+    shelf.put(*(message(alarm, "opened", endpoint="gone", due=clock.now + 1800) for alarm in "ab"))
+    shelf.put(message("a", "opened", endpoint="old"), message("a", "opened"))
+    shelf.sent(3, at=clock.now)
+    shelf.put(message("a", "resolved", endpoint="old"))
+    drop(shelf, told_to(pager=receiver), tell=said.append)
+    assert said == [
+        "2 messages for gone, which is no longer in the settings, were dropped",
+        "1 message for old, which is no longer in the settings, was dropped",
+    ]
+    assert [each.endpoint for each in shelf.messages(waiting=True)] == ["pager"]
+    assert [each.endpoint for each in shelf.messages()] == ["old", "pager"]  # what arrived is kept
+    assert once(told_to(pager=receiver)) == 1
+    drop(shelf, told_to(pager=receiver), tell=pytest.fail)
+
+
+def test_what_another_settings_put_meanwhile_waits(
+    receiver: Receiver, shelf: Shelf, clock: Clock, once: Deliver
+) -> None:
+    shelf.put(message("a", "opened", endpoint="new"), message("a", "opened"))
     assert once(told_to(pager=receiver)) == 1
     assert shelf.kept[1].fault == "no such endpoint in the settings"
     assert 1800 <= shelf.kept[1].due - clock.now <= 3600
     clock.now += 3600
-    assert once(told_to(pager=receiver, gone=receiver)) == 1
-    assert shelf.messages(waiting=True) == ()
+    assert once(told_to(pager=receiver, new=receiver)) == 1
+
+
+def test_a_real_store_drops_and_hastens(tmp_path: Path, clock: Clock) -> None:
+    store = open_store(str(tmp_path / "drift.db"))
+    store.register("queries", "stream")
+    with store.leading("queries") as desk:
+        assert desk is not None
+        desk.send([message(alarm, "opened", due=clock.now) for alarm in "abc"])
+    first, second, third = store.messages()
+    store.failed(first.id, due=clock.now + 3600, fault="HTTP 503")
+    store.sent(second.id, at=clock.now)
+    store.failed(third.id, due=clock.now - 60, fault="HTTP 503")
+    store.hasten(clock.now)
+    assert [(each.due - clock.now, each.tries, each.fault) for each in store.messages(waiting=True)] == [
+        (0, 1, "HTTP 503"),
+        (-60, 1, "HTTP 503"),
+    ]
+    [claimed] = store.claim(clock.now, 60, 1)
+    for each in (first, second, third):
+        store.dropped(each.id)
+    assert [each.id for each in store.messages()] == [second.id]  # what arrived is no longer dropped
+    assert claimed.id == first.id
+    store.close()
 
 
 def test_it_stops_when_it_is_told_to(receiver: Receiver, shelf: Shelf, clock: Clock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import shutil
 import socket
@@ -137,7 +138,35 @@ def test_secrets_that_come_back_are_not_told(receiver: Receiver, monkeypatch: py
     url = f"http://127.0.0.1:{receiver.port}/T0123/tok3n?key=tok4n-long"
     receiver.then(answer(400, b"POST /T0123/tok3n?key=tok4n-long with s3cret of the pager is wrong"))
     said = to(receiver, url=url, secret="env:DRIFT_SECRET")
-    assert said.fault == "HTTP 400 Bad Request: POST ***?*** with *** is wrong"
+    assert said.fault == "HTTP 400 Bad Request: POST /*** with *** is wrong"
+
+
+SLACK = "/services/T0/B0/s3cr%20t-token?v=k1#part"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("no_service: T0 of B0", "no_***: *** of ***"),
+        ('{"url": "\\/services\\/T0\\/B0"}', '{"url": "\\/***"}'),
+        ("S3CR T-TOKEN expired", "*** *** expired"),
+        ("s3cr%20t-tok... expired, T0_B0?", "***... expired, ***?"),
+        ("no such field: 'kind'", "no such field: 'kind'"),
+    ],
+)
+def test_of_an_address_nothing_but_scheme_and_host_is_told(receiver: Receiver, body: str, said: str) -> None:
+    receiver.then(answer(404, body.encode()))
+    url = f"http://127.0.0.1:{receiver.port}{SLACK}"
+    assert to(receiver, url=url).fault == f"HTTP 404 Not Found: {said}"
+
+
+def test_whatever_goes_wrong_on_the_way_tells_nothing_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*about: Any, **more: Any) -> None:
+        raise http.client.InvalidURL(f"cannot ask for http://hooks.example{SLACK}")
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", broken)
+    said = post(Endpoint(url=f"http://hooks.example{SLACK}"), BODY, now=NOW)
+    assert said == Answer("InvalidURL: cannot ask for http://hooks.example/***", down=True)
 
 
 def test_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,21 @@ from dataclasses import replace
 import numpy as np
 
 from tidegauge.records import (
+    ChangeKind,
     Comparison,
+    Contribution,
+    Coverage,
+    Decomposition,
     Drift,
     Example,
+    Explained,
+    Impact,
     MeanShift,
     NewCluster,
     Novelty,
+    Outcome,
     OutcomeChange,
+    OutcomeUnit,
     Panel,
     Region,
     Score,
@@ -106,6 +114,27 @@ def _region(cell: str, before: float, after: float, *texts: str) -> Region:
     return Region(cell, before, after, 1.02, 5.1 if after > before else -4.2, 0.0004, (1.0, 2.0), examples)
 
 
+def _part(kind: ChangeKind, group: str, change: float, *texts: str) -> Contribution:
+    examples = tuple(Example(f"a{i}", text) for i, text in enumerate(texts))
+    return Contribution(kind, group, change, change - 0.02, change + 0.02, 0.1, 0.2, math.nan, 0.4, examples)
+
+
+def _decomposed(name: str = "retrieval success", unit: OutcomeUnit = "share") -> Decomposition:
+    """A fall by 7.1 points: two new clusters, a cell that got worse, and two rests."""
+    groups = (
+        _part("new", "new cluster 1", -0.045, "can I get a refund on a gift card"),
+        _part("within", "cell 7 of 64", -0.02, "opening hours on sunday"),
+        _part("new", "new cluster 2", -0.015, "locker says my code is expired"),
+        _part("mix", "all", 0.004),
+        _part("within", "everything else", 0.005),
+    )
+    mix, within, new = _part("mix", "all", 0.004), _part("within", "all", -0.015), _part("new", "all", -0.06)
+    outcome = Outcome(name, "falls", unit)
+    return Decomposition(
+        outcome, "clusters", 0.812, 0.741, -0.071, -0.115, -0.027, mix, within, new, groups, "sessions", False
+    )
+
+
 def drifted() -> Comparison:
     """Drift with two new clusters, outcomes, rejected rows and duplicates."""
     clusters = (
@@ -164,6 +193,10 @@ def drifted() -> Comparison:
         min_effect=0.0,
         profile="standard-1 (4f9a2c11)",
         model_id="bge-small-en-v1.5",
+        decompositions=(_decomposed(), _decomposed("latency", "number")),
+        coverage=Coverage(0.81, 0.77, 0.85, 0.94, 0.0004, 398, 12_000, (_part("new", "near refunds", 0.08),)),
+        explained=(Explained("client", "kiosk", 0.02, 0.21, 0.7, 0.6, "retrieval success"),),
+        impact=Impact("harmful drift", "The drift is harmful: retrieval success fell by 7.1 points.", (), ("Look.",)),
     )  # fmt: skip
 
 
@@ -183,6 +216,10 @@ def unchanged() -> Comparison:
         lost=(),
         outcomes=(),
         view=_view((0.0, 0.0), n=1500, m=450),
+        decompositions=(),
+        coverage=None,
+        explained=(),
+        impact=None,
     )
 
 
@@ -252,6 +289,11 @@ def refused_scores() -> Comparison:
     return replace(c, scores=scores, view=replace(c.view, before=before, visible=0.03))
 
 
+def _hostile(d: Decomposition, examples: tuple[Example, ...]) -> Decomposition:
+    groups = tuple(replace(c, group=HOSTILE + ANSI, examples=examples) for c in d.groups)
+    return replace(d, outcome=replace(d.outcome, name=HOSTILE + ANSI), by=ANSI, groups=groups, note=HOSTILE)
+
+
 def hostile() -> Comparison:
     """Texts that try to break out of every format."""
     c = drifted()
@@ -277,6 +319,9 @@ def hostile() -> Comparison:
         gained=regions,
         lost=regions,
         outcomes=(replace(c.outcomes[0], name=HOSTILE + ANSI),),
+        decompositions=tuple(_hostile(d, examples) for d in c.decompositions),
+        explained=(Explained(HOSTILE, ANSI, 0.1, 0.2, math.nan, math.nan, HOSTILE),),
+        impact=Impact("harmful drift", HOSTILE + ANSI, texts, texts),
         before=replace(c.before, label=HOSTILE, source="javascript:alert(1)"),
         after=replace(
             c.after, label="$\\bad{ 日本語 \u202e" + ANSI, rejected={HOSTILE: 3}, first_rejected={HOSTILE: ANSI}

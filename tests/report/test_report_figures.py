@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.report.cases import drifted, one_dimension, refused_scores, unchanged
+from tests.report.cases import drifted, hostile, one_dimension, refused_scores, unchanged
 from tidegauge.records import Comparison, Drift
-from tidegauge.report import figures
+from tidegauge.report import figures, model
 from tidegauge.report.model import WeekRow
+from tidegauge.report.waterfall import waterfall_figure
 
 _DRAW: dict[str, Callable[[Comparison], Figure]] = {
     "pca": figures.pca_figure,
@@ -120,3 +122,22 @@ def test_write_gives_both_files(tmp_path: Path) -> None:
     assert (svg.name, png.name) == ("pc1-week0.5.svg", "pc1-week0.5.png")
     assert png.read_bytes().startswith(b"\x89PNG")
     assert sorted(tmp_path.iterdir()) == [png, svg]
+
+
+@pytest.mark.parametrize("build", [drifted, hostile])
+def test_a_waterfall_goes_from_before_to_after(build: Callable[[], Comparison]) -> None:
+    for view in model.change_views(build()):
+        steps = [(row.start, row.end) for row in view.parts]
+        assert steps[0][0] == view.rate_before
+        assert steps[-1][1] == pytest.approx(view.rate_after, abs=1e-12)
+        assert all(one[1] == two[0] for one, two in pairwise(steps))
+        assert figures.svg(waterfall_figure(view)) == figures.svg(waterfall_figure(view))
+
+
+def test_a_waterfall_tells_kinds_apart_without_colour_and_says_each_step() -> None:
+    figure = waterfall_figure(model.change_views(drifted())[0])
+    bars = [bar for bar in figure.axes[0].patches if bar.get_hatch()]
+    assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in bars}) == 3
+    texts = " ".join(_texts(figure)).replace("\u202f", " ").replace("\u2212", "-")
+    for said in ("81.2 %", "74.1 %", "-4.5 points", "New cluster 1", "“can I get a refund", "Harm is that it falls"):
+        assert said in texts

@@ -14,16 +14,16 @@ from tests.run.conftest import Clock
 from tidegauge import Reference
 from tidegauge.errors import UsageError
 from tidegauge.gate import admit
-from tidegauge.records import Annotation
+from tidegauge.records import Alarm, Annotation, PaneKey
 from tidegauge.run import Recorder
-from tidegauge.run.alarms import Lookout
+from tidegauge.run.alarms import Lookout, condition
 from tidegauge.run.annotate import judge
-from tidegauge.run.answer import acknowledge, find, resolve, snooze, wake
+from tidegauge.run.answer import acknowledge, find, let_go, resolve, snooze, wake
 from tidegauge.run.baseline import rebaseline
 from tidegauge.run.calibrate import calibrate
 from tidegauge.run.promise import promises
 from tidegauge.run.watch import note, note_silence, silence
-from tidegauge.spec import Alarms, StreamSpec
+from tidegauge.spec import Alarms, AlarmSettings, Spec, StreamSpec
 from tidegauge.store import open_store
 
 WIDTH, HOUR, START = 8, 3600, 1_700_006_400
@@ -408,6 +408,65 @@ def test_a_segment_raises_alarms_of_its_own_once_it_has_a_history(stream) -> Non
     assert {alarm.segment for alarm in it.alarms()} == {"", "de"}
     of = next(alarm for alarm in it.alarms() if alarm.segment == "de")
     assert {int(example.id.split("-")[1]) % 2 for example in of.examples} <= {0}
+
+
+def of_segment(it: Stream, last: int) -> Alarm:
+    """Put down an alarm of a segment that spoke in an hour as the last."""
+    key = PaneKey("queries", it.store.state("queries").reference, HOUR, START + last * HOUR, "de")
+    alarm = condition(key, "drift", "It moved.", key.start, it.clock.now)
+    with it.store.leading("queries") as desk:
+        desk.raise_alarm(alarm)
+    return alarm
+
+
+@pytest.mark.parametrize(("calm", "patience"), [(2, 4), (6, 6)])
+def test_the_alarm_of_a_segment_that_no_longer_comes_is_resolved(stream, calm: int, patience: int) -> None:
+    """After as many panes of the stream as would be calm, four at least; panes in which nothing came do not count."""
+    it = stream(columns={"segment": "locale"}, alarm={"calm": calm})
+    both = {"n": 40, "segments": ["de", "en"] * 20}
+    it.panes(3, **both)
+    alarm = of_segment(it, 0)
+    it.panes(2, **both)  # it comes, and is not judged yet, as it has no history
+    for _ in range(patience):
+        assert it.alarms()[0].lasts
+        it.pane(n=40, segments=["en"] * 40)
+        it.hour += 10
+    it.pane(n=40, segments=["en"] * 38 + ["de"] * 2)
+    [after] = it.alarms()
+    assert (after.id, after.state, after.resolved) == (alarm.id, "resolved", START + (it.hour - 11) * HOUR)
+    assert after.why == "No vectors of the segment, or too few to be judged, since 2023-11-15 05:00 UTC"
+    assert it.told() == [(alarm.id, "resolved")]
+    assert after.why in json.loads(it.store.messages()[0].body)["text"]
+
+
+def test_a_segment_of_which_too_little_comes_is_as_one_that_does_not_come(stream) -> None:
+    it = stream(columns={"segment": "locale"})
+    it.panes(2, n=40, segments=["de", "en"] * 20)
+    of_segment(it, 0)
+    it.panes(6, n=40, segments=["en"] * 35 + ["de"] * 5)
+    assert it.alarms()[0].state == "resolved"
+
+
+def test_what_nobody_looks_after_any_more_is_resolved_and_told(stream) -> None:
+    it = drifted(stream)
+    [drift] = it.alarms()
+    segment = of_segment(it, 12)
+    told, spec = len(it.told()), it.recorder.spec
+
+    def resolved(**settings: object) -> list[tuple[str, str]]:
+        streams = {"queries": spec.model_copy(update={"alarm": AlarmSettings(**settings)})} if settings else {}
+        return [(each.id, each.why) for each in let_go(it.store, Spec(alarms=PAGER, streams=streams), at=it.clock.now)]
+
+    assert resolved(enabled=True) == []
+    assert resolved(segments=False) == [(segment.id, "The alarms of segments were switched off")]
+    with it.store.leading("queries"):
+        assert resolved(enabled=False) == []  # another is at it: the next time
+    assert resolved(enabled=False) == [(drift.id, "The alarms of the stream were switched off")]
+    assert it.told()[told:] == [(segment.id, "resolved"), (drift.id, "resolved")]
+    assert {each.resolved for each in it.alarms()} == {it.store.state("queries").settled}
+    of_segment(it, 13)
+    assert [why for _, why in resolved()] == ["The stream is no longer in the settings"]
+    assert it.store.alarms(lasting=True) == ()
 
 
 def test_a_history_that_is_too_short_changes_nothing(stream) -> None:

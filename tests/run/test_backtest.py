@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.alarm.replay import replay
 from tests.run.tallied import HOUR, MONDAY, Incident, fill, opened, reference, tallier
 from tidegauge.alarm.policy import Terms
-from tidegauge.alarm.replay import replay
 from tidegauge.errors import UsageError
 from tidegauge.records import Annotation, PaneKey, Window
 from tidegauge.run.alarms import Lookout

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -35,8 +36,11 @@ from tests.store.sequences import (
     tally,
 )
 from tests.store.test_store import plain
+from tidegauge import Reference
 from tidegauge.errors import ArtefactError, DataError, StoreError
 from tidegauge.records import Baseline, Message, PaneKey, Window
+from tidegauge.run import Recorder
+from tidegauge.spec import StreamSpec
 from tidegauge.store import SqlStore, copy_store, open_store
 from tidegauge.store.address import parse
 from tidegauge.store.database import connect, migrate
@@ -116,7 +120,7 @@ def test_an_older_store_comes_along_and_a_newer_one_is_refused(opened: Open, add
     old, rng = SqlStore(database), random.Random(4)
     old.register("queries", "stream")
     for number in range(10):
-        old.land(landing(rng, old.state("queries"), f"b{number}"))
+        old.land(replace(landing(rng, old.state("queries"), f"b{number}"), places=()))
     state, parts = old.state("queries"), old.parts("queries")
     old.close()
     store = opened()
@@ -129,7 +133,7 @@ def test_an_older_store_comes_along_and_a_newer_one_is_refused(opened: Open, add
         desk.raise_alarm(alarm(rng, "queries", 1))
     with store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE tidegauge_version SET version_num = '0009'")
-    with pytest.raises(ArtefactError, match="got schema 0009, want schema 0003 or older"):
+    with pytest.raises(ArtefactError, match="got schema 0009, want schema 0004 or older"):
         opened()
 
 
@@ -141,7 +145,7 @@ def test_tables_of_others_are_no_hindrance(opened: Open, address: str) -> None:
 
 def test_a_stream_goes_to_a_file_and_back(opened: Open, tmp_path: Path) -> None:
     store = opened()
-    live(store, "queries", 4, 40, every=40)
+    live(store, "queries", 4, 95, every=95)
     before = dump(store, "queries")
     assert all(before.values())
     export = opened(str(tmp_path / "export.db"))
@@ -286,7 +290,7 @@ def hang_up(server: str, name: str) -> None:
 
 def test_a_connection_lost_in_the_middle_is_named_undone_and_got_over(opened: Open, address: str, server: str) -> None:
     store, name = opened(), str(parse(address).url.database)
-    live(store, "queries", 4, 40, every=40)
+    live(store, "queries", 4, 95, every=95)
     before = dump(store, "queries")
 
     def settle() -> None:
@@ -379,7 +383,44 @@ def test_names_of_two_hundred_wide_letters_fit_the_servers_indexes(opened: Open)
 
 def test_size_and_scrub(opened: Open) -> None:
     store = opened()
-    live(store, "queries", 4, 40, every=40)
+    live(store, "queries", 4, 95, every=95)
     assert store.size() > 100_000
     store.scrub()
     assert store.state("queries").seen > 0
+
+
+def test_late_outcomes_of_two_writers_are_as_if_they_came_beside(opened: Open, address: str, tmp_path: Path) -> None:
+    rng, n = np.random.default_rng(2), 400
+    x = rng.standard_normal((n, 6)).astype(np.float32)
+    ids, times = [f"q-{i}" for i in range(n)], np.arange(n) * 1.0
+    success = (rng.random(n) < 0.6).astype(float)
+    Reference.fit(rng.standard_normal((500, 6))).save(tmp_path / "normal.tg")
+    settings = {"pane": "1m", "windows": ["2m"], "lateness": 0, "reference": str(tmp_path / "normal.tg")}
+    spec = StreamSpec(name="queries", columns={"id": "id"}, outcomes={"success": {"late": "1d"}}, **settings)
+    beside = Recorder(open_store(str(tmp_path / "beside.db")), spec, clock=lambda: 5000.0)
+    late = [Recorder(opened(), spec, clock=lambda: 5000.0) for _ in range(2)]
+    beside.observe(x, ids=ids, times=times, outcomes={"success": success}, name="a")
+    late[0].observe(x, ids=ids, times=times, name="a")
+    for recorder in (beside, late[0]):
+        recorder.settle()
+    found: list[Any] = []
+
+    def give(recorder: Recorder) -> None:
+        found.append(recorder.outcomes(ids, {"success": success}))
+
+    threads = [threading.Thread(target=give, args=(recorder,)) for recorder in late]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (sum(each.added for each in found), sum(each.repeated for each in found)) == (n, n)
+    for recorder in (beside, late[0]):
+        recorder.settle(whole=True)
+    reference = beside.store.state("queries").reference
+    for length in (60, 120):
+        kept = [r.store.sketches("queries", reference=reference, length=length) for r in (beside, late[0])]
+        assert kept[0] == kept[1]
+        assert len(kept[0]) > 2
+        measured = [r.store.measured("queries", length=length) for r in (beside, late[0])]
+        assert measured[0] == measured[1]
+    beside.close()

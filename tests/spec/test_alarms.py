@@ -161,6 +161,49 @@ def test_what_is_no_budget(text: str) -> None:
         Budget.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("budget", "streams", "least"),
+    [
+        ("1 in 1h", {"q": "1h"}, "'1 in 20h': 20 panes of 1h between two false alarms in q"),
+        ("3 in 59h", {"q": "1h"}, "'3 in 60h': 20 panes of 1h"),
+        ("1 in 19 panes", {"q": "1h"}, "'1 in 20 panes': 20 panes of 1h"),
+        ("1 in 19 panes", {"q": "100 rows"}, "'1 in 20 panes': 20 panes of 100 rows"),
+        (
+            "1 in 6d",
+            {"q": "1h", "slow": "1d", "off": None},
+            "'1 in 10d': 20 panes of 1d between two false alarms in sl",
+        ),
+        ("1 in 9 panes", {"q": "1h", "slow": "1d"}, "'1 in 10 panes'"),
+    ],
+)
+def test_a_budget_of_hardly_any_panes_is_refused(load: Load, budget: str, streams: dict[str, str], least: str) -> None:
+    cut = [
+        f"[streams.{name}]\n" + (f"pane = '{pane}'" if pane else "alarm.enabled = false")
+        for name, pane in streams.items()
+    ]
+    text = "\n".join([f"[alarms]\nbudget = '{budget}'", *cut])
+    [told] = faults(load, text)
+    assert told.startswith(f"tidegauge.toml: alarms.budget: got '{budget}', want at least {least}")
+    enough = least.split("'")[1]
+    assert str(load(text.replace(budget, enough)).alarms.budget) == str(Budget.parse(enough))
+    [told] = faults(load, "\n".join(cut), {"TIDEGAUGE_ALARMS__BUDGET": budget})
+    assert told.startswith("tidegauge.toml: alarms.budget (set by TIDEGAUGE_ALARMS__BUDGET): got ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[streams.q]\npane = '1w'",  # nobody asked for the usual budget
+        "[alarms]\nbudget = '1 in 1h'\n[streams.q]\npane = '100 rows'",
+        "[alarms]\nbudget = '1 in 1h'\n[streams.q]\nkind = 'snapshot'",
+        "[alarms]\nbudget = '1 in 1h'\n[streams.q]\nalarm.enabled = false",
+        "[alarms]\nbudget = '1 in 1h'",
+    ],
+)
+def test_where_nothing_is_known_of_panes_no_budget_is_refused(load: Load, text: str) -> None:
+    assert load(text).alarms.budget
+
+
 # Faults
 
 

@@ -108,6 +108,9 @@ def test_examples_of_the_manual_load(block: tuple[str, str], tmp_path: Path) -> 
         {"alarms": {"endpoints": {"pager": {"url": "https://host/", "secret": "hunter2"}}}},
         {"alarms": {"endpoints": {"a b": {"url": "https://host/"}}}},
         {"streams": {"a": {"alarm": {"calm": 0}}}},
+        {"streams": {"a": {"outcomes": {"success": {"unit": "percent"}}}}},
+        {"streams": {"a": {"outcomes": {"success": {"source": "a.csv", "token": "hunter2"}}}}},
+        {"streams": {"a": {"outcomes": {"": {}}}}},
     ],
     ids=str,
 )

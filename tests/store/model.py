@@ -13,6 +13,8 @@ from tidegauge.records import ALL, Alarm, Annotation, FollowedCluster, Landing, 
 
 Tables = dict[str, Any]
 
+IDS = ("q1", "q2", "", "窗", "a\x00b", "\ud83d", "q" * 500)
+"""What rows are called."""
 SEGMENTS = ("de", "fr", "窗口", "o'brien; --", "100%")
 
 
@@ -32,6 +34,8 @@ class Model:
         self.clusters: dict[Any, FollowedCluster] = {}
         self.tallies: dict[Any, Tally] = {}
         self.calibrated: dict[Any, Any] = {}
+        self.measured: dict[Any, Any] = {}
+        self.places: dict[str, Any] = {}
         self.alarms: dict[str, Alarm] = {}
         self.annotations: dict[int, Annotation] = {}
         self.outbox = Outbox()
@@ -52,6 +56,8 @@ class Model:
         self.batches[landing.batch] = self.clock if landing.watermark is None else landing.watermark
         self.parts += landing.parts
         self.events += landing.events
+        for place in landing.places:
+            self.places.setdefault(place.id, place)
         if landing.position is not None:
             self.positions[landing.position.source] = landing.position
         moved = landing.serial
@@ -98,6 +104,8 @@ class Model:
             "clusters": {key: plain(cluster) for key, cluster in self.clusters.items()},
             "tallies": {key: plain_tally(tally) for key, tally in self.tallies.items()},
             "calibrated": dict(self.calibrated),
+            "measured": {key: self.measured[key] for key in sorted(self.measured)},
+            "places": {row_id: self.places[row_id] for row_id in sorted(self.places)},
             "alarms": tuple(sorted(self.alarms.values(), key=lambda each: (each.opened, each.at, each.id))),
             "annotations": tuple(
                 replace(self.annotations[number], id=0)
@@ -200,6 +208,61 @@ class ModelDesk:
         return tuple(
             self.model.calibrated[key] for key in sorted(self.model.calibrated) if key[0] == self.state.reference
         )
+
+    def measure(self, measured: list[Any], *, add: bool) -> None:
+        for each in measured:
+            key = (each.key, each.outcome)
+            before = self.model.measured.get(key)
+            above = each.numerator + (before.numerator if add and before is not None else 0)
+            below = each.denominator + (before.denominator if add and before is not None else 0)
+            self.model.measured[key] = replace(each, numerator=above, denominator=below)
+
+    def measured(self, *, reference: Any, length: int, outcome: Any, segment: Any, since: Any, until: Any) -> list[Any]:
+        found = []
+        for key, name in sorted(self.model.measured, key=lambda k: (k[0].start, k[1], k[0].segment, k[0].reference)):
+            right = [
+                reference is None or key.reference in (reference, ""),
+                key.length == length,
+                outcome in (None, name),
+                segment in (None, key.segment),
+                since is None or key.start >= since,
+                until is None or key.end <= until,
+            ]
+            if all(right):
+                found.append(self.model.measured[key, name])
+        return found
+
+    def expire_measured(self, length: int, before: int) -> int:
+        old = [key for key in self.model.measured if key[0].length == length and key[0].end <= before]
+        for key in old:
+            del self.model.measured[key]
+        return len(old)
+
+    def places(self, ids: list[str]) -> dict[str, Any]:
+        return {row_id: self.model.places[row_id] for row_id in ids if row_id in self.model.places}
+
+    def came(self, places: list[Any]) -> None:
+        for place in places:
+            if place.id in self.model.places:
+                self.model.places[place.id] = replace(self.model.places[place.id], came=place.came)
+
+    def expire_places(self, before: float) -> int:
+        return self.forget_places([row_id for row_id, place in self.model.places.items() if place.at < before])
+
+    def forget_places(self, ids: list[str]) -> int:
+        return sum(self.model.places.pop(row_id, None) is not None for row_id in ids)
+
+    def holding(self, key: Any) -> list[Any]:
+        found = [
+            Part(window.key, window.rows, data or b"")
+            for other, (window, data) in self.model.windows.items()
+            if (other.stream, other.reference) == (key.stream, key.reference)
+            and other.length >= key.length
+            and other.start <= key.start
+            and other.start + other.length >= key.start + key.length
+            and other.segment in (key.segment, ALL, "none")
+        ]
+        return sorted(found, key=lambda part: (part.key.length, part.key.start, part.key.segment))
 
     def raise_alarm(self, alarm: Alarm) -> None:
         self.model.alarms[alarm.id] = alarm
@@ -310,6 +373,14 @@ def dump(store: Any, stream: str) -> Tables:
         "clusters": {(c.reference, c.name): plain(c) for c in store.clusters(stream)},
         "tallies": {tally.key: plain_tally(tally) for tally in tallies},
         "calibrated": {(each.reference, each.segment): each for each in calibrated},
+        "measured": {
+            (each.key, each.outcome): each
+            for each in sorted(
+                (each for length in (10, 20) for each in store.measured(stream, length=length)),
+                key=lambda each: (each.key, each.outcome),
+            )
+        },
+        "places": dict(sorted(store.places(stream, IDS).items())),
         "alarms": store.alarms(stream),
         "annotations": tuple(replace(each, id=0) for each in store.annotations(stream) if each.stream == stream),
     }

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from tests.store.model import SEGMENTS, Model, Outbox, dump, plain, plain_tally
+from tests.store.model import IDS, SEGMENTS, Model, Outbox, dump, plain, plain_tally
 from tidegauge.records import (
     ALL,
     Alarm,
@@ -28,10 +28,12 @@ from tidegauge.records import (
     Example,
     FollowedCluster,
     Landing,
+    Measured,
     Message,
     PaneKey,
     Part,
     Position,
+    RowPlace,
     Score,
     StreamState,
     Tally,
@@ -60,8 +62,21 @@ def live(store: Any, stream: str, seed: int, steps: int, every: int = 1) -> Mode
     model = Model(stream, CLOCK)
     assert store.register(stream, "stream") == model.state
     for step in range(1, steps + 1):
-        steps_of = (_land, _settle, _rebase, _merge, _expire, _note, _follow, _forget, _tally, _raise, _annotate)
-        rng.choices(steps_of, (12, 3, 1, 2, 1, 1, 2, 1, 3, 3, 2))[0](rng, store, model)
+        steps_of = (
+            _land,
+            _settle,
+            _rebase,
+            _merge,
+            _expire,
+            _note,
+            _follow,
+            _forget,
+            _tally,
+            _raise,
+            _annotate,
+            _measure,
+        )
+        rng.choices(steps_of, (12, 3, 1, 2, 1, 1, 2, 1, 3, 3, 2, 4))[0](rng, store, model)
         if step % every == 0 or step == steps:
             found, wanted = dump(store, stream), model.dump()
             for name, value in wanted.items():
@@ -102,6 +117,7 @@ def landing(rng: random.Random, state: StreamState, batch: str) -> Landing:
         events=rng.choice(((), (said,))),
         model=rng.choice((None, "", "canary 3 moved by 0.2")),
         serial=rng.random() < 0.1,
+        places=tuple(place(rng, state, row_id) for row_id in rng.choices(IDS, k=rng.randrange(4))),
     )
 
 
@@ -159,6 +175,22 @@ def calibrated(rng: random.Random, state: StreamState) -> Calibrated:
     data = rng.randbytes(rng.randrange(60))
     segment = rng.choice((*SEGMENTS, ALL))
     return Calibrated(state.stream, segment, state.reference, 10, rng.uniform(0, 400), 9, 10, rng.randrange(100), data)
+
+
+def place(rng: random.Random, state: StreamState, row_id: str) -> RowPlace:
+    """Where a row was counted."""
+    key = PaneKey(state.stream, state.reference, 10, rng.randrange(40) * 10, rng.choice((*SEGMENTS, ALL)))
+    cells = tuple(rng.randrange(300) for _ in range(rng.randrange(4)))
+    return RowPlace(row_id, key, cells, rng.uniform(0, 400), rng.choice(((), ("success",), ("窗", HARD))))
+
+
+def measured(rng: random.Random, state: StreamState) -> Measured:
+    """What an outcome was."""
+    reference, segment = rng.choice((state.reference, "")), rng.choice((*SEGMENTS, ALL))
+    key = PaneKey(state.stream, reference, rng.choice((10, 10, 20)), rng.randrange(40) * 10, segment)
+    return Measured(
+        key, rng.choice(("success", "窗 %")), rng.choice((0.0, -2.5, 1e9, 7.0)), rng.choice((0.0, 3.0, 0.5))
+    )
 
 
 def alarm(rng: random.Random, stream: str, number: int) -> Alarm:
@@ -359,6 +391,39 @@ def _tally(rng: random.Random, store: Any, model: Model) -> None:
         desk.calibrate(known)
         wanted.calibrate(known)
         assert desk.calibrated() == wanted.calibrated()
+
+    _both(rng, store, model, work)
+
+
+def _measure(rng: random.Random, store: Any, model: Model) -> None:
+    given = [measured(rng, model.state) for _ in range(rng.randrange(6))]
+    add, before, forgotten = rng.random() < 0.5, rng.randrange(150), rng.sample(IDS, rng.randrange(2))
+    span = {
+        "reference": rng.choice((None, "", model.state.reference)),
+        "length": 10,
+        "outcome": rng.choice((None, "success")),
+        "segment": rng.choice((None, ALL, "de")),
+        "since": rng.choice((None, rng.randrange(200))),
+        "until": rng.choice((None, rng.randrange(200, 400))),
+    }
+    pane = window(rng, model.state).key
+
+    def work(desk: Any, wanted: Any) -> None:
+        desk.measure(given, add=add)
+        wanted.measure(given, add=add)
+        assert list(desk.measured(**span)) == wanted.measured(**span)
+        held = desk.holding(pane)
+        assert [part for _, part in held] == wanted.holding(pane)
+        assert all(bool(part.data) <= bool(handle) for handle, part in held)
+        there = desk.places(IDS)
+        assert there == wanted.places(IDS)
+        new = [replace(each, came=(*each.came, "clicked")) for each in list(there.values())[:2]]
+        for each in (desk, wanted):
+            each.came([*new, place(rng, model.state, "nobody")])
+        if rng.random() < 0.3:
+            assert desk.expire_measured(10, before) == wanted.expire_measured(10, before)
+            assert desk.expire_places(before) == wanted.expire_places(before)
+        assert desk.forget_places(forgotten) == wanted.forget_places(forgotten)
 
     _both(rng, store, model, work)
 

@@ -6,6 +6,7 @@ import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from alembic.script import ScriptDirectory
 
 import tidegauge.store
 from tests.store.model import dump, plain
-from tests.store.sequences import annotation, calibrated, cluster, landing, tally
+from tests.store.sequences import annotation, calibrated, cluster, landing, measured, place, tally
 from tests.store.test_alarms import an_alarm
 from tests.store.test_store import window_with_score
 from tidegauge.errors import StoreError
@@ -44,9 +45,11 @@ def test_the_code_knows_every_revision_that_the_package_holds() -> None:
     assert script.get_heads() == [REVISIONS[-1]]
 
 
+LATE = {"outcomes", "rows"}
 NEW = {
-    "0001": {"clusters", "shares", "tallies", "calibrations", "alarms", "annotations", "outbox"},
-    "0002": {"tallies", "calibrations", "alarms", "annotations", "outbox"},
+    "0001": {"clusters", "shares", "tallies", "calibrations", "alarms", "annotations", "outbox", *LATE},
+    "0002": {"tallies", "calibrations", "alarms", "annotations", "outbox", *LATE},
+    "0003": LATE,
 }
 
 
@@ -63,7 +66,8 @@ def test_a_store_of_an_older_revision_comes_along_with_its_data(
     old = SqlStore(database)
     old.register("queries", "stream")
     for number in range(10):
-        assert old.land(landing(rng, old.state("queries"), f"b{number}")) == "landed"
+        given = replace(landing(rng, old.state("queries"), f"b{number}"), places=())
+        assert old.land(given) == "landed"
     followed = []
     with old.leading("queries") as desk:
         assert desk is not None
@@ -90,7 +94,8 @@ def test_a_store_of_an_older_revision_comes_along_with_its_data(
     found = dump(store, "queries")
     assert {name: found[name] for name in kept} == kept
     assert store.windows("queries") == windows
-    assert [found[name] for name in ("tallies", "calibrated", "alarms", "annotations")] == [{}, {}, (), ()]
+    new = {"tallies": {}, "calibrated": {}, "alarms": (), "annotations": (), "measured": {}, "places": {}}
+    assert {name: found[name] for name in new} == new
     assert store.messages() == ()
     with store.leading("queries") as desk:
         assert desk is not None
@@ -99,14 +104,20 @@ def test_a_store_of_an_older_revision_comes_along_with_its_data(
         desk.tally([tally(rng, desk.state)])
         desk.calibrate(calibrated(rng, desk.state))
         desk.raise_alarm(an_alarm(1, 10))
+        desk.measure([measured(rng, desk.state)])
         desk.send([Message("pager", "key", "{}", 1.0, "a1", "opened")])
     store.annotate(annotation(rng, "queries"))
+    known = place(rng, store.state("queries"), "q1")
+    late = landing(rng, store.state("queries"), "late")
+    assert store.land(replace(late, parts=(), places=(known,), position=None)) == "landed"
     assert plain(born) in [plain(each) for each in store.clusters("queries")]
     assert all(dump(store, "queries").values())
     assert len(store.messages()) == 1
 
 
-@pytest.mark.parametrize(("revision", "last"), [("0001", "shares"), ("0002", "outbox"), ("0001", "outbox")])
+@pytest.mark.parametrize(
+    ("revision", "last"), [("0001", "shares"), ("0002", "outbox"), ("0001", "outbox"), ("0003", "rows")]
+)
 def test_a_migration_that_fails_leaves_the_old_schema(tmp_path: Path, revision: str, last: str) -> None:
     path = tmp_path / "old.db"
     database = connect(parse(str(path)))

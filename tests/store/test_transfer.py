@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.model import dump
+from tests.store.model import IDS, dump
 from tests.store.sequences import HARD, landing, live, tally, window
 from tests.store.test_store import plain
 from tidegauge.errors import MismatchError, StoreError, UsageError
-from tidegauge.records import ALL, Annotation, Baseline, Message, PaneKey, Part
+from tidegauge.records import ALL, Annotation, Baseline, Measured, Message, PaneKey, Part
 from tidegauge.store import SqlStore, copy_store
 from tidegauge.store.transfer import _BYTES_AT_ONCE, _ROWS_AT_ONCE
 
@@ -21,7 +21,7 @@ from tidegauge.store.transfer import _BYTES_AT_ONCE, _ROWS_AT_ONCE
 @pytest.fixture
 def full(opened: Callable[..., SqlStore]) -> SqlStore:
     store = opened()
-    live(store, "queries", 4, 40, every=40)
+    live(store, "queries", 4, 95, every=95)
     live(store, "documents", 6, 30, every=30)
     assert all(dump(store, "queries").values()), "every kind of content is there"
     return store
@@ -54,7 +54,9 @@ def test_a_repeated_import_changes_nothing(full: SqlStore, opened: Callable[...,
     assert (dump(target, "queries"), target.parts("queries")) == (before, parts)
 
 
-@pytest.mark.parametrize("change", ["part", "window", "event", "reference", "alarm", "tally", "annotation"])
+@pytest.mark.parametrize(
+    "change", ["part", "window", "event", "reference", "alarm", "tally", "annotation", "outcome", "row"]
+)
 def test_other_content_of_a_stream_is_refused_and_nothing_copied(
     full: SqlStore, opened: Callable[..., SqlStore], change: str
 ) -> None:
@@ -68,6 +70,10 @@ def test_other_content_of_a_stream_is_refused_and_nothing_copied(
             desk.raise_alarm(replace(full.alarms("queries")[0], why="another"))
         elif change == "tally":
             desk.tally([tally(random.Random(0), replace(desk.state, reference="another"))])
+        elif change == "outcome":
+            desk.measure([Measured(PaneKey("queries", "another", 10, 0), "success", 1.0, 2.0)])
+        elif change == "row":
+            desk.forget_places(list(full.places("queries", IDS)))
         elif change != "annotation":
             desk.rewrite(next(handle for handle, _ in desk.blobs() if handle.startswith(change)), b"another")
     if change == "annotation":

@@ -38,8 +38,8 @@ class Detector:
     gaps: Float64
 
     def innovations(self, series: Series) -> Float32:
-        """What the panes before do not foretell, standardised, float32 (T, q + features)."""
-        return self.normal.innovations(series, self.layout)
+        """What the panes before do not foretell, standardised, float32 (T, q + features); the first has none before."""
+        return self.normal.innovations(series.begun(), self.layout)
 
     def scores(self, innovations: Float32) -> Float64:
         """Normal scores of every window, length and member, float64 (T, lengths, members); -inf where a window would

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.alarm.autoregression import FAR, broken, past_of, prewhitened, yule_walker
 from tidegauge.alarm.season import Season, fit_season
 from tidegauge.alarm.tally import Layout
 
@@ -25,19 +26,28 @@ UNEQUAL = 0.2
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """Tallies of panes in order: ``values`` float64 (T, q), ``rows`` float64 (T,), and ``moments`` float64 (T,), the
-    middle of each in epoch seconds, NaN where that is not known.
+    middle of each in epoch seconds, NaN where that is not known. ``apart`` int64 (T,) says how many panes back in time
+    the one before each is; None, that no pane is missing.
     """
 
     values: Float64
     rows: Float64
     moments: Float64
+    apart: Int | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, panes: Int | slice) -> Series:
         """Some of the panes."""
-        return Series(self.values[panes], self.rows[panes], self.moments[panes])
+        apart = None if self.apart is None else self.apart[panes]
+        return Series(self.values[panes], self.rows[panes], self.moments[panes], apart)
+
+    def begun(self) -> Series:
+        """The same, where nothing is known of the time before the first pane."""
+        apart = np.ones(len(self), np.int64) if self.apart is None else self.apart.copy()
+        apart[:1] = FAR
+        return replace(self, apart=apart)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,20 +74,22 @@ class Normal:
         """Of the innovations of panes with these numbers of rows, float64 (T, q)."""
         return self.natural + self.per_row / rows[:, None]
 
-    def _variances(self, rows: Float64) -> Float64:
-        """Of innovations, to which a pane before of unusually few rows adds what is foretold from its noise."""
-        out = self.variance(rows)
-        unusual = np.maximum(1 / rows - self.inverse, 0)[:, None]
+    def _variances(self, series: Series) -> Float64:
+        """Of innovations, to which a pane before of unusually few rows adds what is foretold from its noise, and panes
+        that are missing what they would have foretold.
+        """
+        out = self.variance(series.rows)
+        unusual = np.maximum(1 / series.rows - self.inverse, 0)[:, None]
+        some, towards, growth = broken(self.coefficients, series.apart, len(series))
+        alone = out[some] + (growth - 1) * (self.natural + self.per_row * self.inverse)
         for lag, each in enumerate(self.coefficients, 1):
             out[lag:] += each**2 * self.per_row * unusual[:-lag]
+        out[some] = alone + towards**2 * self.per_row * unusual[some - 1]
         return out
 
     def innovations(self, series: Series, layout: Layout) -> Float32:
-        """Standardised innovations, float32 (T, q + features): of every component, then of the whitened features.
-
-        The first panes have no past, and count as they are.
-        """
-        out = prewhitened(self.rest(series), self.coefficients) / np.sqrt(self._variances(series.rows))
+        """Standardised innovations, float32 (T, q + features): of every component, then of the whitened features."""
+        out = prewhitened(self.rest(series), self.coefficients, series.apart) / np.sqrt(self._variances(series))
         out = out.astype(np.float32)
         blocks = layout.blocks
         whole = np.concatenate([out, out[:, blocks["features"]] @ self.whitener], axis=1)
@@ -103,8 +115,12 @@ def fit_normal(series: Series, layout: Layout, step: int, *, independent: bool =
     """
     season = fit_season(series.values, series.moments, step)
     rest = series.values - season.at(series.moments)
-    coefficients = yule_walker(rest, 0 if independent else ORDER)
-    out = prewhitened(rest, coefficients)
+    # As many panes back as half of the panes have.
+    order = 0 if independent else int(np.median(past_of(len(series), series.apart, ORDER)))
+    coefficients = yule_walker(rest, order, series.apart)
+    out = prewhitened(rest, coefficients, series.apart)
+    some, _, growth = broken(coefficients, series.apart, len(series))
+    out[some] /= np.sqrt(growth)
     natural, per_row = noise_of(out, series.rows, layout)
     inverse = float((1 / series.rows).mean())
     if independent:
@@ -112,36 +128,6 @@ def fit_normal(series: Series, layout: Layout, step: int, *, independent: bool =
     features = layout.blocks["features"]
     standard = out[:, features] / np.sqrt(natural[features] + per_row[features] / series.rows[:, None])
     return Normal(season, coefficients, natural, per_row, inverse, whitener_of(standard))
-
-
-def prewhitened(rest: Float64, coefficients: Float64) -> Float64:
-    """What the panes before do not foretell."""
-    out = rest.copy()
-    for lag, each in enumerate(coefficients, 1):
-        out[lag:] -= each * rest[:-lag]
-    return out
-
-
-def yule_walker(rest: Float64, order: int) -> Float64:
-    """Coefficients of an autoregression of each component by itself, float64 (order, q) (Yule, 1927; Walker, 1931).
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> x = np.zeros((20_000, 1))
-    >>> for t in range(1, len(x)):
-    ...     x[t] = 0.6 * x[t - 1] + rng.standard_normal()
-    >>> yule_walker(x, 2).round(1).ravel().tolist()
-    [0.6, 0.0]
-    """
-    n = len(rest)
-    lags = np.stack([np.einsum("ij,ij->j", rest[lag:], rest[: n - lag]) / n for lag in range(order + 1)])
-    scale = np.maximum(lags[0], 1e-300)
-    whole = lags / scale
-    whole[0] = 1
-    apart = np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
-    system = whole[apart].transpose(2, 0, 1) + 1e-6 * np.eye(order)
-    return np.linalg.solve(system, whole[1:].T[:, :, None])[:, :, 0].T
 
 
 def noise_of(out: Float64, rows: Float64, layout: Layout) -> tuple[Float64, Float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,10 @@ def series_of(tallies: Sequence[Tally], layout: Layout) -> Series:
             raise ArtefactError(what, got=f"{tally.values.size} numbers", want=f"{layout.size}, as the reference has")
     values = np.array([tally.values for tally in tallies], np.float64).reshape(len(tallies), layout.size)
     moments = np.array([np.nan if tally.moment is None else tally.moment for tally in tallies], np.float64)
-    return Series(values, np.array([max(tally.rows, 1) for tally in tallies], np.float64), moments)
+    rows = np.array([max(tally.rows, 1) for tally in tallies], np.float64)
+    # Of the time before the first nothing is said.
+    apart = [1, *(-((before.key.start - tally.key.start) // tally.key.length) for before, tally in pairwise(tallies))]
+    return Series(values, rows, moments, np.array(apart[: len(tallies)], np.int64))
 
 
 def needed(calibration: Calibration) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ def command(
 
 def look(spec: Spec, file: str, found: Found) -> None:
     """Look at the store and at every stream."""
+    from tidegauge.spec import length_text
+
     states: dict[str, StreamState] = {}
     with found.of(f"{file}: store.url"):
         found.store, states = _store(spec.store)
@@ -103,6 +106,12 @@ def look(spec: Spec, file: str, found: Found) -> None:
             facts["reference"] = _reference_said(stream, reference)
         with found.of(f"{where}.source"):
             facts["source"] = _source(stream, reference)
+        for outcome, each in stream.outcomes.items():
+            if each.source:
+                with found.of(f"{where}.outcomes.{outcome}.source"):
+                    facts[f"outcome {outcome}"] = _series(stream, outcome)
+            elif each.late is not None:
+                facts[f"outcome {outcome}"] = f"late, within {length_text(each.late)}, by 'tidegauge outcomes'"
         if stream.canary is not None:
             with found.of(f"{where}.canary.file"):
                 facts["canaries"] = _canaries(stream, reference)
@@ -218,7 +227,7 @@ def _source(stream: StreamSpec, reference: Reference | None) -> str:
     from tidegauge.read.files import expand
 
     files = len(expand(stream.source))
-    columns = stream.columns.columns
+    columns = stream.sides
     batch = _first_rows(stream.source, columns, stream, reference)
     _check_width(batch, stream, reference)
     sides = {
@@ -229,7 +238,7 @@ def _source(stream: StreamSpec, reference: Reference | None) -> str:
         "session": columns.session,
     }
     named = [f"{what} {name}" for what, name in {**sides, "segment": columns.segment}.items() if name]
-    named += [f"outcome {name}" for name in columns.outcomes]
+    named += [f"outcome {each.name}" for each in columns.measures]
     count = f"{files:,} file{'s' * (files != 1)}"
     aside = sum(batch.rejected.values())
     said = f"{_short(stream.source)}: {count}; first {batch.rows:,} rows of width {batch.width}"
@@ -289,7 +298,7 @@ def _database(stream: StreamSpec) -> str:
         raise DataError(name, got=f"no table {stream.table}", want="the table that 'table' names") from None
     except (exc.SQLAlchemyError, ImportError, ValueError) as error:
         raise DataError(name, got=_reason(error), want="a database that can be read") from None
-    columns = stream.columns.columns
+    columns = stream.sides
     sides = (columns.vector, stream.key, columns.id, columns.text, columns.time, columns.session, columns.segment)
     missing = [each for each in (*sides, *columns.outcomes) if each and "*" not in each and each not in there]
     if missing:
@@ -297,6 +306,21 @@ def _database(stream: StreamSpec) -> str:
             f"{name}, table {stream.table}", got=f"no column {missing[0]}", want=f"one of {', '.join(there)}"
         )
     return f"{name}: table {stream.table}, columns {', '.join(there)}"
+
+
+def _series(stream: StreamSpec, name: str) -> str:
+    """Ask a ready series for its newest panes, and say how many points came."""
+    from tidegauge.run.series import open_series, summed
+    from tidegauge.window.panes import start_of
+
+    now, length = time.time(), stream.pane.length
+    until = start_of(now, length)
+    source = open_series(stream, name)
+    found = summed(source.points(until - 12 * length, until), stream, name, now)
+    faults = (*source.faults(), *found.faults)
+    aside = f"; left out: {', '.join(map(str, faults))}" if faults else ""
+    where = getattr(source, "source", "a series")
+    return f"{where}: {found.points:,} point{'s' * (found.points != 1)} in the newest 12 panes{aside}"
 
 
 def _store(url: str) -> tuple[str, dict[str, StreamState]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from tidegauge.comparison.settings import Settings
-    from tidegauge.records import Columns, Comparison
+    from tidegauge.records import Batch, Columns, Comparison
     from tidegauge.reference import Reference
     from tidegauge.sketch.sketch import Sketch
 
@@ -40,6 +40,8 @@ HELP = options.help_text(
     "Exit status: 0 no drift, 1 drift, 2 usage or data error, 3 insufficient data.",
     "tidegauge compare before.npy after.npy",
     "tidegauge compare before.parquet after.parquet --column vector --text-column text --outcome success",
+    "tidegauge compare before.parquet after.parquet --outcome escalated:rises --documents index.parquet",
+    "tidegauge compare before.parquet after.parquet --text-column text --outcome success --by length",
     "tidegauge compare before.npy after.npy --out report --format html",
     "tidegauge compare before.parquet after.parquet --outcome success --out report --interactive",
     "tidegauge compare normal.tg 'monday/*.parquet' --model-id my-encoder-1",
@@ -68,6 +70,22 @@ def command(
     no_samples: options.NoSamples = False,
     share: options.Share = 1.0,
     profile: options.Profile = None,
+    documents: Annotated[
+        str | None,
+        typer.Option("--documents", metavar="FILE", help="The index as it is now: how much of B it covers."),
+    ] = None,
+    documents_before: Annotated[
+        str | None,
+        typer.Option("--documents-before", metavar="FILE", help="The index as it was at A, to tell what was lost."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="COLUMN",
+            help="Who it is that changed: a column such as client, or language or length of the texts.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write the whole report here: page, pictures, JSON, text."),
@@ -82,9 +100,11 @@ def command(
     from tidegauge.comparison.conclude import relabelled
     from tidegauge.comparison.settings import Settings
 
-    settings = Settings(alpha, min_effect, seed or 0, exchangeable)
+    settings = Settings(alpha, min_effect, seed or 0, exchangeable, options.harms(outcome))
     limit = options.share_of_rejected(max_rejected)
     columns = options.columns(column, id_column, text_column, time_column, session_column, outcome, scale)
+    asked = _Asked(documents, documents_before, by)
+    columns = asked.columns(columns)
     _check_output(form, out, interactive=interactive)
     frozen = _check_kinds(before, after)
     with progress() as bar:
@@ -92,25 +112,58 @@ def command(
             _refuse_with_reference(
                 before, {"--exchangeable": exchangeable, "--seed": seed is not None, "--profile": profile is not None}
             )
+            if by:
+                raise UsageError("--by", got="a reference as A", want="two files of vectors: it keeps no such column")
             busy(bar, f"Reading {before}")
             reference = load_reference(before)
             check_model(before, reference, model_id, ignore=ignore_model_id)
             columns = scaled_as(reference, columns, scale)
             window = _window(bar, reference, after, columns, limit, truncate, samples=not no_samples, share=share)
+            index = asked.read(bar, columns, limit, truncate)
             busy(bar, "Comparing")
-            result = compare(reference, window, alpha=settings.alpha, min_effect=settings.min_effect)
+            harm = options.harms(outcome)
+            result = compare(
+                reference,
+                window,
+                alpha=settings.alpha,
+                min_effect=settings.min_effect,
+                outcomes=harm,
+                documents=index.get("documents"),
+                documents_before=index.get("documents_before"),
+            )
         else:
             _refuse_without_reference(
                 {"--no-samples": no_samples, "--ignore-model-id": ignore_model_id, "--share": share != 1}
             )
             result = replace(
-                _compare(bar, before, after, columns, limit, settings, truncate, profile), model_id=model_id
+                _compare(bar, before, after, columns, limit, settings, truncate, profile, asked), model_id=model_id
             )
         result = relabelled(result, *labels(before, after))
         busy(bar, "Writing the report")
         paths = write_whole_report(result, out, interactive=interactive) if out else []
     _print(result, form, paths)
     raise typer.Exit(result.verdict.exit_status)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked beside the drift, as it was said."""
+
+    documents: str | None
+    documents_before: str | None
+    by: str | None
+
+    def columns(self, columns: Columns) -> Columns:
+        """The columns, with that of the property where it is one."""
+        if self.by is None or (self.by in ("language", "length") and columns.text):
+            return columns
+        return replace(columns, segment=self.by)
+
+    def read(self, bar: Progress, columns: Columns, limit: float, truncate: int | None) -> dict[str, Batch]:
+        """The index snapshots that were named."""
+        alone = replace(columns, text=None, id=None, time=None, session=None, segment=None, outcomes=())
+        named = {"documents": self.documents, "documents_before": self.documents_before}
+        return {key: read_vectors(bar, path, alone, limit, truncate) for key, path in named.items() if path}
 
 
 def _check_output(form: Form, out: Path | None, *, interactive: bool) -> None:
@@ -184,10 +237,12 @@ def _compare(
     settings: Settings,
     truncate: int | None,
     profile: str | None,
+    asked: _Asked,
 ) -> Comparison:
     from tidegauge.comparison import compare
 
     first, second = (read_vectors(bar, path, columns, limit, truncate) for path in (before, after))
+    index = asked.read(bar, columns, limit, truncate)
     busy(bar, "Comparing")
     return compare(
         first,
@@ -197,6 +252,10 @@ def _compare(
         seed=settings.seed,
         exchangeable=settings.exchangeable,
         profile=profile or "standard",
+        outcomes={name: harm for name, harm in settings.outcomes.items() if isinstance(harm, str)},
+        documents=index.get("documents"),
+        documents_before=index.get("documents_before"),
+        by=asked.by,
     )
 
 

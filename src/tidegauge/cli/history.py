@@ -238,6 +238,7 @@ def _json(
 
 def _csv(windows: Sequence[Window], unit: Unit) -> str:
     """One row a window; its figures are empty where nothing was scored."""
+    from tidegauge.records import rows_aside
     from tidegauge.report.windows import window_json
 
     plain = ("start", "end", "length", "segment", "reference", "rows", "state", "p", "duplicates")
@@ -248,7 +249,7 @@ def _csv(windows: Sequence[Window], unit: Unit) -> str:
         told = window_json(window, unit)
         drift = told["drift"] or {}
         figures = [drift.get(name) for name in ("value", "low", "high")]
-        row = [*(told[name] for name in plain), *figures, sum(window.aside.values()), "; ".join(window.reasons)]
+        row = [*(told[name] for name in plain), *figures, rows_aside(window.aside), "; ".join(window.reasons)]
         table.writerow([_harmless(cell) for cell in row])
     return text.getvalue()
 

@@ -150,5 +150,5 @@ def columns_of(recorder: Recorder) -> Columns:
 
     from tidegauge.cli.inputs import scaled_as
 
-    names = recorder.spec.columns
-    return replace(scaled_as(recorder.monitor().reference, names.columns, names.scale), strict_times=False)
+    spec = recorder.spec
+    return replace(scaled_as(recorder.monitor().reference, spec.sides, spec.columns.scale), strict_times=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tidegauge.records import Columns
+    from tidegauge.records import Columns, Harmful
 
 
 class Form(StrEnum):
@@ -51,7 +51,12 @@ SessionColumn = Annotated[
 ]
 Outcomes = Annotated[
     list[str] | None,
-    typer.Option("--outcome", metavar="NAME", help="Column of a product metric, 0 or 1 or a number; may be repeated."),
+    typer.Option(
+        "--outcome",
+        metavar="NAME[:rises]",
+        help="Column of a product metric, 0 or 1 or a number; may be repeated. Its fall is harm, or its rise where "
+        "':rises' is said.",
+    ),
 ]
 Exchangeable = Annotated[
     bool,
@@ -135,7 +140,25 @@ def columns(
     from tidegauge.records import Columns
 
     applied = INT8_SCALE if scale is None else scale
-    return Columns(vector, row_id, text, time, session, outcomes=tuple(outcomes or ()), scale=applied)
+    return Columns(vector, row_id, text, time, session, outcomes=tuple(harms(outcomes)), scale=applied)
+
+
+def harms(outcomes: Sequence[str] | None) -> dict[str, Harmful]:
+    """What of each outcome is harm, by the name of its column.
+
+    Examples
+    --------
+    >>> harms(["success", "escalated:rises", "a:b"])
+    {'success': 'falls', 'escalated': 'rises', 'a:b': 'falls'}
+    """
+    said: dict[str, Harmful] = {}
+    for each in outcomes or ():
+        name, _, harm = each.rpartition(":")
+        if name and harm in ("falls", "rises"):
+            said[name] = harm
+        else:
+            said[each] = "falls"
+    return said
 
 
 def share_of_rejected(given: float | None) -> float:

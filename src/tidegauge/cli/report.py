@@ -98,6 +98,7 @@ def _check_output(out: Path | None, *, interactive: bool) -> None:
 def _compare(at: Opened, spec: StreamSpec, since: str | None, until: str | None, segment: str) -> Comparison:
     from tidegauge.comparison import compare
     from tidegauge.comparison.conclude import relabelled
+    from tidegauge.records import rows_aside
     from tidegauge.run.history import span
 
     monitor = at.monitor(spec.name)
@@ -105,12 +106,13 @@ def _compare(at: Opened, spec: StreamSpec, since: str | None, until: str | None,
     sketch = span(at.store, monitor, first, last, segment)
     label = _label(spec, first, last, segment)
     if not sketch.rows:
-        lost = sum(sketch.rejected.values())
+        lost = rows_aside(sketch.rejected)
         got = f"no row, and {lost:,} that were set aside" if lost else "no row"
         hint = f"'tidegauge history {spec.name}' shows what is there"
         raise DataError(label, got=got, want="some under the reference in force", hint=hint)
     sketch.source = label
-    result = compare(monitor.reference, sketch, alpha=spec.alpha, min_effect=spec.min_effect)
+    known = [each for each in spec.declared if each.name in sketch.outcomes]
+    result = compare(monitor.reference, sketch, alpha=spec.alpha, min_effect=spec.min_effect, outcomes=known)
     return relabelled(result, "reference", label)
 
 

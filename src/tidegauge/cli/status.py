@@ -17,7 +17,7 @@ from tidegauge.errors import UsageError
 
 if TYPE_CHECKING:
     from tidegauge.contracts import Store
-    from tidegauge.records import Alarm, Baseline, Event, Position, StreamState, Window
+    from tidegauge.records import Alarm, Baseline, Event, Measured, Position, StreamState, Window
     from tidegauge.report.windows import Unit
     from tidegauge.run.promise import Promise
     from tidegauge.spec import StreamSpec
@@ -51,6 +51,7 @@ class Standing(NamedTuple):
     promises: tuple[Promise, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     budget: Budget | None = None
+    measured: tuple[Measured, ...] = ()
 
     @property
     def unit(self) -> Unit:
@@ -114,6 +115,7 @@ def _standing(at: Opened, name: str, stream: StreamSpec | None, state: StreamSta
         () if stream is None else tuple(promises(store, lookout_of(at.spec, stream), state)),
         store.alarms(name, lasting=True),
         at.spec.alarms.budget,
+        _measured(store, stream, state),
     )
 
 
@@ -125,6 +127,16 @@ def _last_windows(store: Store, name: str, stream: StreamSpec | None) -> tuple[W
         return store.windows(name, segment=ALL, newest=1)
     lengths = (0,) if stream.kind == "snapshot" else (stream.pane.length, *stream.windows)
     return tuple(each for length in lengths for each in store.windows(name, length=length, segment=ALL, newest=1))
+
+
+def _measured(store: Store, stream: StreamSpec | None, state: StreamState) -> tuple[Measured, ...]:
+    """What outcomes were in the newest pane that has each."""
+    from tidegauge.records import ALL
+
+    if stream is None or stream.kind == "snapshot":
+        return ()
+    kept = store.measured(state.stream, reference=state.reference, length=stream.pane.length, segment=ALL)
+    return tuple({each.outcome: each for each in kept}.values())
 
 
 def _refused(stream: StreamSpec | None, state: StreamState) -> str:
@@ -165,6 +177,14 @@ def _json(at: Standing) -> dict[str, Any]:
         "model": state.model or None,
         "silence": None if at.silence is None else at.silence.text,
         "windows": [window_json(window, unit) for window in at.windows],
+        "outcomes": {
+            each.outcome: {
+                "start": place_json(each.key.start, unit),
+                "numerator": each.numerator,
+                "denominator": each.denominator,
+            }
+            for each in at.measured
+        },
         "alarms": _alarms_json(at),
         "sources": [{"source": position.source, "rows": position.rows} for position in at.positions],
     }
@@ -240,10 +260,14 @@ def _said_of_alarms(at: Standing) -> Iterator[tuple[str, str]]:
 
 def _said_of_windows(at: Standing) -> Iterator[tuple[str, str]]:
     from tidegauge.report.formats import clean
-    from tidegauge.report.windows import content_line, length_said
+    from tidegauge.report.windows import content_line, length_said, rate_said, start_said
 
     for window in at.windows:
         yield length_said(window.key.length, at.unit), content_line(window, at.unit)
+    units = {} if at.settings is None else at.settings.units
+    for each in at.measured:
+        said = rate_said(each, units.get(each.outcome, "number"))
+        yield "outcome", f"{clean(each.outcome, 40)} {said}, {start_said(each.key.start, at.unit)}"
     for position in at.positions[-_SOURCES:]:
         yield "source", f"{clean(position.source, 100)}: {position.rows:,} rows read"
     if len(at.positions) > _SOURCES:

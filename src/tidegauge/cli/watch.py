@@ -78,6 +78,7 @@ def command(
 ) -> None:
     """Watch until told to stop, or once."""
     from tidegauge.cli.telling import AlarmNews, News, Teller
+    from tidegauge.run.answer import let_go
     from tidegauge.run.delivery import deliver_once, keep_delivering
     from tidegauge.run.patience import patiently
     from tidegauge.run.watch import Progress, note_silence, watch
@@ -106,10 +107,12 @@ def command(
         def beside(stop: threading.Event) -> None:
             keep_delivering(at.store, alarms, clock=time.time, stop=stop, tell=tell.aside)
 
+        ever = threading.Event()
+        for gone in patiently(lambda: let_go(at.store, at.spec, at=time.time()), ever, tell.aside):
+            tell.aside(f"alarm {gone.id} of {gone.stream} resolved: {gone.why}")
         try:
             told_to_stop = _run(jobs, work, beside if alarms.endpoints and not once else None)
             if alarms.endpoints and not told_to_stop:
-                ever = threading.Event()
                 last = partial(deliver_once, at.store, alarms, clock=time.time, stop=ever, tell=tell.aside)
                 patiently(last, ever, tell.aside)
         finally:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tidegauge.basis import FAR_SHARES
 from tidegauge.comparison.clusters import Group, new_groups
+from tidegauge.comparison.decomposed import decompositions
 from tidegauge.comparison.evidence import Evidence
 from tidegauge.comparison.regions import EXAMPLES, changed_spread, changed_traffic, farthest, pointed_at, shift_in_sd
 from tidegauge.comparison.settings import Settings
@@ -107,6 +108,7 @@ def conclude(e: Evidence, settings: Settings) -> Comparison:
         e.basis.profile,
         e.reference_hash,
         e.model_id,
+        decompositions(e, groups, settings),
     )
 
 
@@ -192,6 +194,9 @@ def _notes(e: Evidence, headline: Drift, p: float, settings: Settings) -> tuple[
     if e.basis.variance > 0 and e.explained[0] > 0.8 and e.basis.width > 2:
         carried = share(e.explained[0])
         notes.append(f"One direction carries {carried} of the reference's variance; unwhitened scores see little else.")
+    unknown = [name for name in settings.outcomes if all(name != change.name for change in e.outcomes)]
+    if unknown:
+        notes.append(f"Not compared, as not both sides have it: {', '.join(unknown)}.")
     if p <= settings.alpha and max(headline.value, 0) < settings.min_effect:
         least = f"the smallest effect of interest, {settings.min_effect:g} %"
         notes.append(f"The change is beyond chance (p = {p:.3g}) but smaller than {least}.")

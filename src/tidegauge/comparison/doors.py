@@ -4,6 +4,7 @@ report.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegauge.basis import Basis
+from tidegauge.comparison.asked import Asked, answered
 from tidegauge.comparison.conclude import conclude, measure
 from tidegauge.comparison.evidence import Evidence, Shown
-from tidegauge.comparison.outcomes import changes, rates, totals
+from tidegauge.comparison.outcomes import changes, declared, rates, totals
 from tidegauge.comparison.settings import Settings
 from tidegauge.comparison.stored import rounding_notes, stored_notes
 from tidegauge.comparison.two_samples import Pooled, pool
@@ -21,7 +23,8 @@ from tidegauge.errors import ArtefactError, DataError, MismatchError, UsageError
 from tidegauge.gate import pick, rounded_like
 from tidegauge.numeric.permutation import blocks
 from tidegauge.numeric.principal import principal_components
-from tidegauge.records import Batch, Comparison, Scores, Side
+from tidegauge.outcome.panes import DAY
+from tidegauge.records import Batch, Comparison, Harmful, Outcome, Scores, Side
 from tidegauge.reference import Reference
 from tidegauge.reference.calibration import DIAGNOSTIC_DRAWS, FEWER, FULL
 from tidegauge.reference.reference import as_batch, block_length, in_time_order, truncate_hint, units_of
@@ -29,6 +32,7 @@ from tidegauge.score.draws import in_chunks, relabel
 from tidegauge.score.parts import Float64
 from tidegauge.score.registry import evaluate, pieces_of
 from tidegauge.sketch.hashing import content_hash
+from tidegauge.sketch.outcomes import outcome_totals
 from tidegauge.sketch.pieces import with_coarse
 from tidegauge.sketch.samples import Sample
 from tidegauge.sketch.sketch import Sketch, sample_rows
@@ -51,6 +55,10 @@ def compare(
     exchangeable: bool = False,
     truncate: int | None = None,
     profile: str = "standard",
+    outcomes: Mapping[str, Harmful] | Sequence[Outcome] | None = None,
+    documents: Any = None,
+    documents_before: Any = None,
+    by: str | None = None,
 ) -> Comparison:
     """Did the vectors drift, how, and by how much?
 
@@ -77,6 +85,14 @@ def compare(
     profile : str
         How much is looked at: ``"standard"``, ``"small"`` or ``"wide"`` (see ``docs/library.md``). A reference has its
         own.
+    outcomes : mapping of name to {"falls", "rises"}, or sequence of Outcome, optional
+        What of each outcome is harm, its fall where not said. Every outcome that both sides have is compared, and its
+        change decomposed.
+    documents, documents_before : Batch or array-like of shape (k, d), optional
+        The index that the rows are looked for in, as it is now and as it was: how much of the window it covers.
+    by : str, optional
+        A property of the rows, of two samples: how much of the drift and of each outcome's loss sits in each value of
+        it. ``"language"`` and ``"length"`` are those of a ``Batch``'s texts; any other name stands for its segments.
 
     Raises
     ------
@@ -90,6 +106,7 @@ def compare(
     >>> result.verdict.state, result.panel.p
     ('drift', 0.001)
     """
+    asked = Asked(documents, documents_before, by)
     if isinstance(before, Reference):
         if exchangeable or seed not in (0, before.seed) or profile not in ("standard", before.basis.profile):
             told = "seed, exchangeable or profile"
@@ -97,8 +114,10 @@ def compare(
         if isinstance(after, Sketch) and truncate is not None:
             raise UsageError("truncate", got="a sketch", want="rows: a sketch cannot be truncated any more")
         window = after if isinstance(after, Sketch) else before.sketch(after, truncate=truncate)
-        return conclude(_frozen_evidence(before, _made_under(before, window)), Settings(alpha, min_effect, before.seed))
-    settings = Settings(alpha, min_effect, seed, exchangeable)
+        settings = Settings(alpha, min_effect, before.seed, outcomes=declared(outcomes))
+        evidence = _frozen_evidence(before, _made_under(before, window))
+        return answered(conclude(evidence, settings), evidence, settings, asked, None)
+    settings = Settings(alpha, min_effect, seed, exchangeable, declared(outcomes))
     sides = [in_time_order(as_batch(x, truncate)) for x in (before, after)]
     _check(sides[0], sides[1])
     sides, rounded = _rounded_alike(sides)
@@ -107,7 +126,8 @@ def compare(
     pooled = pool(seen[0].x, seen[1].x, units, seed=seed, profile=profile)
     stored = stored_notes((label, b.stored, b.width) for label, b in zip(("before", "after"), sides, strict=True))
     notes = (*stored, *rounded, *(_cut_note(b, s) for b, s in zip(sides, seen, strict=True) if s.rows < b.rows), *notes)
-    return conclude(_pooled_evidence(sides, seen, pooled, units, unit, notes, seed), settings)
+    evidence = _pooled_evidence(sides, seen, pooled, units, unit, notes, seed)
+    return answered(conclude(evidence, settings), evidence, settings, asked, (seen[0], seen[1]))
 
 
 def score(reference: Reference, sketch: Sketch, *, alpha: float = 0.05, min_effect: float = 0.0) -> Scores:
@@ -270,14 +290,17 @@ def _side(batch: Batch, label: str) -> Side:
     times = (
         (None, None) if batch.times is None or not batch.rows else (float(batch.times.min()), float(batch.times.max()))
     )
-    return Side(label, batch.source, batch.rows, dict(batch.rejected), dict(batch.first_rejected), duplicates, *times)
+    aside, first = {**batch.rejected, **batch.unfit}, {**batch.first_rejected, **batch.first_unfit}
+    return Side(label, batch.source, batch.rows, aside, first, duplicates, *times)
 
 
 def _shown(batch: Batch, units: Int) -> Shown:
     ids = batch.ids if batch.ids is not None else np.array([f"row {i + 1}" for i in range(batch.rows)])
     texts = batch.texts if batch.texts is not None else np.full(batch.rows, "", np.str_)
     group = np.unique(units, return_inverse=True)[1].astype(np.int64)
-    return Shown(batch.x, ids, texts, group, {name: rates(values) for name, values in batch.outcomes.items()})
+    days = None if batch.times is None else np.floor_divide(batch.times, DAY).astype(np.int64)
+    outcomes = {name: rates(values) for name, values in batch.outcomes.items()}
+    return Shown(batch.x, ids, texts, group, outcomes, batch.outcomes, days)
 
 
 def _picture_axes(x: Float32, seed: int) -> tuple[Float32, tuple[float, float]]:
@@ -325,19 +348,20 @@ def _frozen_evidence(reference: Reference, sketch: Sketch) -> Evidence:
         _frozen_notes(reference, sketch),
         reference.hash,
         reference.model_id,
+        (reference.base, sketch),
     )
 
 
 def _cell_totals(basis: Basis, sketch: Sketch) -> dict[str, tuple[float, float, float]]:
-    """Totals of the outcomes over the fine cells, ordinary and novel."""
-    fine = np.concatenate([basis.fine, basis.fine + len(basis.centres)])
-    sums = {name: values[:, fine].sum(1) for name, values in sketch.outcomes.items()}
-    return {name: (float(s[0]), float(s[1]), float(s[1])) for name, s in sums.items()}
+    """Totals of the outcomes, whose rows are as many as their denominator."""
+    return {name: (above, below, below) for name, (above, below) in outcome_totals(basis, sketch).items()}
 
 
 def _shown_sample(basis: Basis, sample: Sample) -> Shown:
     outcomes = {name: rates(values) for name, values in sample.outcomes.items()}
-    return Shown(sample_rows(basis, sample), sample.ids, sample.texts, np.arange(len(sample.x)), outcomes)
+    return Shown(
+        sample_rows(basis, sample), sample.ids, sample.texts, np.arange(len(sample.x)), outcomes, sample.outcomes
+    )
 
 
 def _frozen_notes(reference: Reference, sketch: Sketch) -> tuple[str, ...]:

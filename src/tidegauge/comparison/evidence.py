@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tidegauge.basis import Basis
 from tidegauge.records import Example, OutcomeChange, Side, StrArray
 from tidegauge.score.parts import Float64, Sums
+from tidegauge.sketch.sketch import Sketch
 
 Float32 = npt.NDArray[np.float32]
 
@@ -21,7 +22,8 @@ Float32 = npt.NDArray[np.float32]
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """Rows of one side that may be looked at: ``x`` float32 (n, d), ``ids`` and ``texts`` (n,), ``group`` (n,)
-    what belongs together; ``outcomes`` each row's own outcomes by name, float32 (n,), NaN where it has none.
+    what belongs together; ``outcomes`` each row's own outcomes by name, float32 (n,), NaN where it has none;
+    ``measured`` the same as numerators and denominators, float64 (n, 2); ``days`` (n,) the day of each, where known.
     """
 
     x: Float32
@@ -29,6 +31,8 @@ class Shown:
     texts: StrArray
     group: npt.NDArray[np.int64]
     outcomes: Mapping[str, Float32] = field(default_factory=dict)
+    measured: Mapping[str, Float64] = field(default_factory=dict)
+    days: npt.NDArray[np.int64] | None = None
 
     def example(self, row: int) -> Example:
         """One row for a person."""
@@ -41,7 +45,8 @@ class Evidence:
 
     ``unit`` and ``units`` say what was relabelled and how many there were; ``smallest_units`` those of the
     smaller side; ``axes`` (d, 2) and ``explained`` are the reference's own leading components, for the
-    pictures; ``notes`` are caveats that the door itself found.
+    pictures; ``notes`` are caveats that the door itself found; ``sketches`` are the reference's own and the window's,
+    where rows are only shown.
     """
 
     door: Literal["two samples", "frozen reference"]
@@ -62,3 +67,4 @@ class Evidence:
     notes: tuple[str, ...]
     reference_hash: str = ""
     model_id: str = ""
+    sketches: tuple[Sketch, Sketch] | None = None

@@ -1,18 +1,56 @@
-"""Outcomes on both sides: rates and their difference."""
+"""Outcomes on both sides: what they are, their rates, and the difference of these."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from tidegauge.records import OutcomeChange
+from tidegauge.errors import UsageError
+from tidegauge.records import Harmful, Outcome, OutcomeChange
 
 Float64 = npt.NDArray[np.float64]
 Totals = Mapping[str, tuple[float, float, float]]
+Declared = Mapping[str, Harmful | Outcome]
 
 Z95 = 1.959964
+
+
+def declared(outcomes: Mapping[str, Harmful] | Sequence[Outcome] | None) -> Declared:
+    """What of each outcome is harm, by name, and perhaps its unit.
+
+    Examples
+    --------
+    >>> declared({"escalated": "rises"}), declared([Outcome("clicks", unit="count")])
+    ({'escalated': 'rises'}, {'clicks': Outcome(name='clicks', harmful='falls', unit='count')})
+    """
+    if outcomes is None:
+        return {}
+    if not isinstance(outcomes, Mapping):
+        wrong = next((each for each in outcomes if not isinstance(each, Outcome)), None)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if wrong is not None:
+            raise UsageError("outcomes", got=repr(wrong), want="records of type Outcome, or a mapping of name to harm")
+        return {each.name: each for each in outcomes}
+    for name, harm in outcomes.items():
+        if harm not in ("falls", "rises"):
+            raise UsageError(f"outcomes[{name!r}]", got=repr(harm), want="'falls' or 'rises': what of it is harm")
+    return dict(outcomes)
+
+
+def outcome_of(name: str, known: Declared, values: Sequence[Float64]) -> Outcome:
+    """An outcome as it was declared; else its fall is harm, and it is a share if all its values lie between 0 and 1.
+
+    Examples
+    --------
+    >>> outcome_of("clicks", {}, [np.array([[0.0, 1.0], [3.0, 1.0]])])
+    Outcome(name='clicks', harmful='falls', unit='number')
+    """
+    said = known.get(name, "falls")
+    if isinstance(said, Outcome):
+        return said
+    share = all(((v[:, 0] >= 0) & (v[:, 0] <= v[:, 1])).all() for v in values)
+    return Outcome(name, said, "share" if share else "number")
 
 
 def totals(outcomes: Mapping[str, Float64]) -> dict[str, tuple[float, float, float]]:

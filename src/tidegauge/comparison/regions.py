@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tidegauge.basis import Basis, nearest_cell
 from tidegauge.comparison.evidence import Evidence, Shown
 from tidegauge.numeric.codebook import squared_distances
+from tidegauge.outcome.groups import EVERYTHING, cell_name
 from tidegauge.records import Example, Region
 from tidegauge.score.parts import Float64, Sums, cell_distances, cell_rows, rows
 from tidegauge.score.scans import mass_z, penalised, spread_z
@@ -20,7 +21,6 @@ EXAMPLES = 3
 FEWEST_SHOWN = 30
 EMPTY_BEFORE = 10.0
 LEVEL = 2
-EVERYTHING = "all rows"
 
 
 def changed_traffic(e: Evidence, alpha: float) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
@@ -106,15 +106,6 @@ def region(e: Evidence, cell: int, z: float, p: float, examples: tuple[Example, 
     )
 
 
-def cell_name(basis: Basis, cell: int) -> str:
-    """``"cell 7 of 64"``, its number on its level; the cell that holds everything is ``"all rows"``."""
-    for level in basis.ancestors:
-        if level.min() <= cell <= level.max():
-            count = int(level.max() - level.min()) + 1
-            return EVERYTHING if count == 1 else f"cell {cell - int(level.min()) + 1} of {count}"
-    return f"cell {cell}"
-
-
 def _share(basis: Basis, sums: Sums, cell: int) -> float:
     return float(cell_rows(basis, sums)[cell] / rows(sums))
 
@@ -145,7 +136,7 @@ def newcomers(e: Evidence, cell: int) -> tuple[Example, ...]:
     if len(before) and share_after > share_before:
         old = e.shown_before.x[before].mean(0)
         point = (share_after * point - share_before * old) / (share_after - share_before)
-    return _closest(
+    return closest(
         e.shown_after, after, squared_distances(e.shown_after.x[after] - point, np.zeros_like(point)[None])[:, 0]
     )
 
@@ -155,14 +146,14 @@ def _along(e: Evidence, cell: int, gap: Float64) -> tuple[Example, ...]:
     inside = members(e, e.shown_after, cell)
     y = e.shown_after.x[inside] - e.basis.centre
     cosine = (y @ gap.astype(np.float32)) / np.maximum(np.linalg.norm(y, axis=1), 1e-30)
-    return _closest(e.shown_after, inside, -cosine)
+    return closest(e.shown_after, inside, -cosine)
 
 
 def _central(e: Evidence, shown: Shown, cell: int) -> tuple[Example, ...]:
     """Rows nearest to a cell's centre."""
     inside = members(e, shown, cell)
     y = shown.x[inside] - e.basis.centre
-    return _closest(shown, inside, squared_distances(y, e.basis.centres[cell][None])[:, 0])
+    return closest(shown, inside, squared_distances(y, e.basis.centres[cell][None])[:, 0])
 
 
 def farthest(e: Evidence, count: int) -> tuple[Example, ...]:
@@ -171,10 +162,10 @@ def farthest(e: Evidence, count: int) -> tuple[Example, ...]:
         return ()
     y = e.shown_after.x - e.basis.centre
     near = squared_distances(y, e.basis.centres[e.basis.fine]).min(1)
-    return _closest(e.shown_after, np.arange(len(y)), -near)[:count]
+    return closest(e.shown_after, np.arange(len(y)), -near)[:count]
 
 
-def _closest(shown: Shown, rows_: npt.NDArray[np.int64], key: npt.NDArray[np.floating]) -> tuple[Example, ...]:
+def closest(shown: Shown, rows_: npt.NDArray[np.int64], key: npt.NDArray[np.floating]) -> tuple[Example, ...]:
     """Rows of smallest key, none whose text was shown already."""
     chosen: list[Example] = []
     for i in rows_[np.argsort(key, kind="stable")]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tidegauge.comparison.outcomes import Declared
 from tidegauge.errors import UsageError
 
 
@@ -11,13 +12,14 @@ from tidegauge.errors import UsageError
 class Settings:
     """``alpha`` the share of unchanged comparisons that may be called drift; ``min_effect`` the smallest drift
     of interest in per cent of the traffic; ``seed`` fixes everything random; ``exchangeable`` declares that
-    the order of rows means nothing.
+    the order of rows means nothing; ``outcomes`` says of each named outcome what of it is harm, and perhaps its unit.
     """
 
     alpha: float = 0.05
     min_effect: float = 0.0
     seed: int = 0
     exchangeable: bool = False
+    outcomes: Declared = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0.001 <= self.alpha <= 0.5:

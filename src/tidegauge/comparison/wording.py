@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegauge.comparison.evidence import Evidence
-from tidegauge.records import Drift, Example, MeanShift, NewCluster, Novelty, Panel, Region, SpreadChange
+from tidegauge.records import (
+    Contribution,
+    Decomposition,
+    Drift,
+    Example,
+    MeanShift,
+    NewCluster,
+    Novelty,
+    Panel,
+    Region,
+    SpreadChange,
+)
 
 CLEAR = 0.05
 NOTABLE = 0.01
+WORTH = 0.1
+COUNTS = {1: "a", 2: "two", 3: "three", 4: "four", 5: "five"}
 
 
 def share(fraction: float) -> str:
@@ -183,3 +197,95 @@ def what_next(state: str, shift: MeanShift, novelty: Novelty, e: Evidence) -> tu
         steps.append("Compare the outcomes before and after below; drift is harmful only where one of them suffers.")
     steps.append("If the change is wanted and permanent, fit a new reference; tidegauge never does that by itself.")
     return tuple(steps)
+
+
+def change_sentence(d: Decomposition) -> str:
+    """Where an outcome's change lies: what of it is new, what in the mix, what everywhere.
+
+    Examples
+    --------
+    >>> all_rows = ("all", -0.01, -0.02, 0.0, 0.8, 0.8, 0.9, 0.9)
+    >>> mix, within = Contribution("mix", *all_rows), Contribution("within", *all_rows)
+    >>> new = Contribution("new", "all", -0.10, -0.13, -0.07, 0.0, 0.2, 0.9, 0.4)
+    >>> from tidegauge.records import Outcome
+    >>> success = Outcome("success")
+    >>> change_sentence(Decomposition(
+    ...     success, "clusters", 0.9, 0.78, -0.12, -0.15, -0.09, mix, within, new, (), "sessions", False))
+    'Of the 12-point fall of success (95 % interval -15.0 to -9.0), 10 sit in rows far from everything known
+    (20 % of the traffic), 1 in the mix and 1 everywhere.'
+    """
+    scale = 100.0 if d.outcome.unit == "share" else 1.0
+    name, unit = clip(d.outcome.name), " points" if d.outcome.unit == "share" else ""
+    guess = " The interval is a guess." if d.guess else ""
+    if not (d.low > 0 or d.high < 0):
+        interval = f"95 % interval {_signed(d, d.low)} to {_signed(d, d.high)}"
+        return f"{name} did not change beyond chance: by {_signed(d, d.change)}{unit} ({interval}).{guess}"
+    places = max(0, 1 - math.floor(math.log10(abs(scale * d.change))))
+
+    def size(change: float) -> str:
+        return f"{abs(scale * change):.{places}f}"
+
+    told = [(change, where) for change, where in _pieces(d) if float(size(change)) > 0]
+    along = [f"{size(change)} {where}" for change, where in told if change * d.change > 0]
+    against = [f"{size(change)} {where}" for change, where in told if change * d.change < 0]
+    first, *more = along
+    first = first.replace(" in ", " sit in ", 1)
+    said = ", ".join([first, *more[:-1]]) + (f" and {more[-1]}" if more else "")
+    back = f", less {' and '.join(against)}" if against else ""
+    verb = "fall" if d.change < 0 else "rise"
+    whole = f"{size(d.change)}-point {verb}" if unit else f"{verb} by {size(d.change)}"
+    interval = f"95 % interval {_signed(d, d.low)} to {_signed(d, d.high)}"
+    return f"Of the {whole} of {name} ({interval}), {said}{back}.{guess}"
+
+
+def _signed(d: Decomposition, change: float) -> str:
+    """Percentage points of a share, else the outcome's own unit."""
+    return f"{100 * change:+.1f}" if d.outcome.unit == "share" else f"{change:+.3g}"
+
+
+def _pieces(d: Decomposition) -> list[tuple[float, str]]:
+    """What the change is made of, and where that lies, the largest part of it first."""
+    clusters = [c for c in d.groups if c.kind == "new" and abs(c.change) >= WORTH * abs(d.change) and c.examples]
+    far = [c for c in clusters if c.group.startswith("far from")]
+    clusters = [c for c in clusters if c not in far]
+    held = sum(c.change for c in clusters)
+    rest = d.new.share_after - sum(c.share_after for c in clusters)
+    unknown = f"in {'other ' if clusters else ''}rows far from everything known ({share(rest)} of the traffic)"
+    if d.by != "clusters":
+        clusters, held, unknown = (
+            [],
+            0.0,
+            f"in values of {d.by} that are new ({share(d.new.share_after)} of the traffic)",
+        )
+    within = f"within {_most(d)}" if _most(d) else "everywhere"
+    pieces = [(d.new.change - held, unknown), (d.mix.change, "in the mix"), (d.within.change, within)]
+    if clusters:
+        pieces.append((held, f"in {_clusters(clusters)}"))
+    return sorted(pieces, key=lambda piece: -piece[0] * d.change)
+
+
+def _clusters(clusters: Sequence[Contribution]) -> str:
+    """Some new clusters, with the traffic that they hold, and a row of each."""
+    held = share(sum(c.share_after for c in clusters))
+    many = f"{COUNTS.get(len(clusters), str(len(clusters)))} new cluster{'s' * (len(clusters) != 1)}"
+    examples = [row for c in clusters for row in c.examples[: 3 if len(clusters) == 1 else 1]]
+    shown = ", ".join(_example(row) for row in examples[:3])
+    return f"{many} that hold{'s' * (len(clusters) == 1)} {held} of the traffic (examples: {shown})"
+
+
+def _named(c: Contribution) -> str:
+    """A group by a row of it."""
+    return _example(c.examples[0]) if c.examples else c.group
+
+
+def _example(row: Example) -> str:
+    return f"“{clip(row.text)}”" if row.text else clip(row.id)
+
+
+def _most(d: Decomposition) -> str:
+    """The one group in which most of what is within lies; empty where there is none."""
+    told = [c for c in d.groups if c.kind == "within" and c.examples and c.change * d.within.change > 0]
+    largest = max(told, key=lambda c: abs(c.change), default=None)
+    if largest is None or abs(largest.change) < abs(d.within.change) / 2:
+        return ""
+    return f"{largest.group} ({_named(largest)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -76,6 +77,19 @@ def deliver(store: Store, settings: Alarms, *, clock: Clock, stop: threading.Eve
         if answer.fault != message.fault:
             tell(f"endpoint {message.endpoint}: {answer.fault}; next try in {length_text(round(wait))}")
     return arrived
+
+
+def drop(store: Store, settings: Alarms, *, tell: Callable[[str], None]) -> None:
+    """Forget what waits for endpoints that are no longer in the settings, and say how much it was."""
+    gone = Counter[str]()
+    for message in store.messages(waiting=True):
+        if message.endpoint not in settings.endpoints:
+            store.dropped(message.id)
+            gone[message.endpoint] += 1
+    for name, count in gone.items():
+        said = "1 message" if count == 1 else f"{count:,} messages"
+        were = "was" if count == 1 else "were"
+        tell(f"{said} for {name}, which is no longer in the settings, {were} dropped")
 
 
 def repeat(store: Store, settings: Alarms, *, clock: Clock, stop: threading.Event, tell: Callable[[str], None]) -> int:

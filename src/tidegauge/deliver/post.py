@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email.utils
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -24,8 +25,10 @@ from tidegauge.spec import Endpoint, length_text
 _ALERTS: Final = "/api/v2/alerts"
 _MOST_BYTES: Final = 65_536
 _MOST_SAID: Final = 160
-_LONG: Final = 8
-"""Characters from which a part of an address may be a token."""
+_PIECE: Final = 4
+"""Characters of an address in a row by which a word may be a part of a token; at its beginning one fewer."""
+_WORD: Final = re.compile(r"[^\W_]+")
+_HIDDEN: Final = re.compile(r"\*{3}(?:(?:[^\w\s]|_)+\*{3})+")
 _LATER: Final = (408, 429)
 
 
@@ -51,6 +54,32 @@ class _Exchange:
     error: Exception | None = None
     socket: socket.socket | None = None
     done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Veil:
+    """Takes ``hidden`` out of a text, and every word that is one of ``words``, or has a part of one in it."""
+
+    hidden: list[str]
+    words: frozenset[str]
+
+    @classmethod
+    def over(cls, parts: SplitResult, hidden: list[str]) -> _Veil:
+        """Of an address, only scheme and host may be said: where it leads to is often the secret."""
+        secret = f"{parts.path} {parts.query} {parts.fragment}"
+        words = _WORD.findall(f"{secret} {unquote(secret)}".casefold())
+        return cls(hidden, frozenset([*words, *(word[: _PIECE - 1] for word in words)]))
+
+    def __call__(self, text: str) -> str:
+        for each in self.hidden:
+            text = text.replace(each, "***") if each else text
+        return _HIDDEN.sub("***", _WORD.sub(self._said, text))
+
+    def _said(self, found: re.Match[str]) -> str:
+        word = found[0].casefold()
+        pieces = (word[i : i + _PIECE] for i in range(len(word) - _PIECE + 1))
+        secret = word in self.words or any(piece in each for piece in pieces for each in self.words)
+        return "***" if secret else found[0]
 
 
 def post(endpoint: Endpoint, body: str, *, key: str = "", now: float) -> Answer:
@@ -84,12 +113,11 @@ def post(endpoint: Endpoint, body: str, *, key: str = "", now: float) -> Answer:
         headers["Authorization"] = f"Basic {user}"
         password = parts.password or parts.username or ""
         hidden += [user, password, unquote(password)]
-    hidden += [each for each in (parts.path, parts.query) if len(each) >= _LONG]
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     if endpoint.kind == "alertmanager":
         target = parts.path.rstrip("/").removesuffix(_ALERTS) + _ALERTS
     exchange = _exchanged(parts, target, data, headers, endpoint.timeout)
-    return _answer(exchange, now, hidden, length_text(endpoint.timeout))
+    return _answer(exchange, now, _Veil.over(parts, hidden), length_text(endpoint.timeout))
 
 
 def _exchanged(parts: SplitResult, target: str, data: bytes, headers: dict[str, str], timeout: int) -> _Exchange:
@@ -166,14 +194,14 @@ def _basic(parts: SplitResult) -> str:
     return base64.b64encode(f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()).decode()
 
 
-def _answer(exchange: _Exchange, now: float, hidden: list[str], timeout: str) -> Answer:
+def _answer(exchange: _Exchange, now: float, veil: _Veil, timeout: str) -> Answer:
     status = exchange.status
     if not status:
-        return Answer(_hiding(_network(exchange.error, timeout), hidden), down=True)
+        return Answer(_network(exchange.error, timeout, veil), down=True)
     if 200 <= status < 300:
         return Answer()
     reason = http.client.responses.get(status, "")
-    said = _hiding(" ".join(exchange.body.decode("utf-8", "replace").split()), hidden)[:_MOST_SAID]
+    said = veil(" ".join(exchange.body.decode("utf-8", "replace").split()))[:_MOST_SAID]
     said = "".join(each for each in said if each.isprintable())
     fault = f"HTTP {status} {reason}".rstrip()
     if 300 <= status < 400:
@@ -184,7 +212,7 @@ def _answer(exchange: _Exchange, now: float, hidden: list[str], timeout: str) ->
     return Answer(fault, for_people=True)
 
 
-def _network(error: Exception | None, timeout: str) -> str:
+def _network(error: Exception | None, timeout: str, veil: _Veil) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {timeout}"
     if isinstance(error, socket.gaierror):
@@ -192,11 +220,11 @@ def _network(error: Exception | None, timeout: str) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+        return f"its certificate is not trusted: {veil(error.verify_message)}"
     if isinstance(error, ConnectionError | http.client.IncompleteRead | http.client.BadStatusLine):
         return "it hung up without an answer"
     said = getattr(error, "strerror", None) or str(error)
-    return f"{type(error).__name__}: {' '.join(said.split())[:_MOST_SAID]}"
+    return f"{type(error).__name__}: {veil(' '.join(said.split()))[:_MOST_SAID]}"
 
 
 def _after(text: str, now: float) -> float:
@@ -206,9 +234,3 @@ def _after(text: str, now: float) -> float:
     with suppress(ValueError, TypeError, OverflowError):
         return max(email.utils.parsedate_to_datetime(text).timestamp() - now, 0.0)
     return 0.0
-
-
-def _hiding(text: str, hidden: list[str]) -> str:
-    for each in hidden:
-        text = text.replace(each, "***") if each else text
-    return text

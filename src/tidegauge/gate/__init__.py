@@ -9,6 +9,7 @@ from tidegauge.gate.admit import admit
 from tidegauge.gate.batches import concat, head, merge_stored, pick, places
 from tidegauge.gate.columns import as_numbers
 from tidegauge.gate.faults import REASONS
+from tidegauge.gate.outcomes import LateOutcomes, Ratio, admit_outcomes, in_units, is_outcome_name
 from tidegauge.gate.quantised import INT8_SCALE, rounded_like
 from tidegauge.gate.rejected import MAX_REJECTED, Counted, check_rejected
 from tidegauge.gate.truncated import is_unit, truncated
@@ -19,12 +20,17 @@ __all__ = [
     "MAX_REJECTED",
     "REASONS",
     "Counted",
+    "LateOutcomes",
+    "Ratio",
     "admit",
+    "admit_outcomes",
     "as_array",
     "as_numbers",
     "check_rejected",
     "concat",
     "head",
+    "in_units",
+    "is_outcome_name",
     "is_unit",
     "merge_stored",
     "pick",

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from tidegauge.gate.faults import code_of, examine, tally
+from tidegauge.gate.outcomes import pairs_of, set_aside
 from tidegauge.gate.place import Place
 from tidegauge.gate.quantised import INT8_SCALE, scale_of
-from tidegauge.gate.sides import Parser, known_seconds_of, names_of, outcome_of, pick_values, seconds_of, texts_of
+from tidegauge.gate.sides import Parser, known_seconds_of, names_of, pick_values, seconds_of, texts_of
 from tidegauge.gate.vectors import convert
-from tidegauge.records import Batch, Stored
+from tidegauge.records import Batch, OutcomeUnit, Stored
 
 
 def admit(
@@ -25,6 +26,7 @@ def admit(
     sessions: Any = None,
     segments: Any = None,
     outcomes: Mapping[str, Any] | None = None,
+    units: Mapping[str, OutcomeUnit] | None = None,
     scale: float = INT8_SCALE,
     source: str = "array",
     first_row: int = 0,
@@ -50,7 +52,11 @@ def admit(
     times : column of n values, optional
         Timestamps, ISO 8601 text, or epoch seconds; without a time zone they are UTC.
     outcomes : mapping of name to column, optional
-        Each (n,) numbers or booleans, or (n, 2) numerators and denominators; a missing value has denominator 0.
+        Each (n,) numbers or booleans, (n, 2) numerators and denominators, or a ``Ratio`` of two columns; a missing
+        value has denominator 0. One that is not finite, or out of its unit, is set aside and counted (``unfit``), and
+        its row stays.
+    units : mapping of name to unit, optional
+        What outcomes may be: a ``share``, a ``count``, or any ``number``, as they are where not said.
     scale : float
         What int8 vectors are multiplied by; vectors of any other type are taken as they are, except that uint8 ones,
         whose zero is not known, are refused.
@@ -84,6 +90,9 @@ def admit(
     def side(values: Any, name: str, parse: Parser) -> Any:
         return None if values is None else parse(pick_values(values, keep, place.part(name)))
 
+    pairs = {name: pairs_of(each, keep, place.part(f"outcome {name}")) for name, each in (outcomes or {}).items()}
+    given = np.flatnonzero(keep)
+    measured, unfit, first_unfit = set_aside(pairs, units or {}, lambda row: place.row(int(given[row])))
     return Batch(
         x=vectors,
         ids=side(ids, "ids", names_of),
@@ -91,9 +100,11 @@ def admit(
         times=side(times, "times", seconds_of) if seconds is None else seconds,
         sessions=side(sessions, "sessions", names_of),
         segments=side(segments, "segments", texts_of),
-        outcomes={name: side(values, f"outcome {name}", outcome_of) for name, values in (outcomes or {}).items()},
+        outcomes=measured,
         rejected=rejected,
         first_rejected=first,
+        unfit=unfit,
+        first_unfit=first_unfit,
         source=source,
         stored=Stored(scale=applied),
     )

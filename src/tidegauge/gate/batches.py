@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ def concat(batches: Iterable[Batch], *, source: str | None = None) -> Batch:
         outcomes={name: joined([part.outcomes[name] for part in parts]) for name in first.outcomes},
         rejected=_added(every),
         first_rejected={reason: at for batch in reversed(every) for reason, at in batch.first_rejected.items()},
+        unfit=dict(sum((Counter(batch.unfit) for batch in every), Counter[str]())),
+        first_unfit={reason: at for batch in reversed(every) for reason, at in batch.first_unfit.items()},
         source=source or first.source,
         stored=merge_stored([batch.stored for batch in every]),
     )
@@ -87,6 +90,8 @@ def pick(batch: Batch, rows: npt.NDArray[np.int64] | slice) -> Batch:
         outcomes={name: values[rows] for name, values in batch.outcomes.items()},
         rejected=batch.rejected,
         first_rejected=batch.first_rejected,
+        unfit=batch.unfit,
+        first_unfit=batch.first_unfit,
         source=batch.source,
         stored=batch.stored,
         name=batch.name,

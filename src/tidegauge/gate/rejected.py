@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from tidegauge.errors import DataError
+from tidegauge.records import OF_OUTCOME, rows_aside
 
 MAX_REJECTED: Final = 0.05
 """Largest share of rows that `check_rejected` lets pass as set aside."""
@@ -46,13 +47,14 @@ def check_rejected(counted: Counted, limit: float = MAX_REJECTED) -> None:
     tidegauge.errors.DataError: a.npy: got 1 of 2 rows set aside (50.0 %): 1 zero (first: a.npy, row 2), want at most \
 5 %. Repair the rows, or leave them out
     """
-    lost = sum(counted.rejected.values())
+    lost = rows_aside(counted.rejected)
     given = lost + counted.rows
     if not lost or (counted.rows and lost <= limit * given):
         return
     reasons = "; ".join(
         f"{count} {reason} (first: {counted.first_rejected.get(reason, 'unknown')})"
         for reason, count in counted.rejected.items()
+        if not reason.startswith(OF_OUTCOME)
     )
     got = f"{lost} of {given} rows set aside ({100 * lost / given:.1f} %): {reasons}"
     hint = "Repair the rows, or leave them out"

@@ -1,4 +1,4 @@
-"""Side columns: ids, texts, times, sessions and outcomes of the rows that were admitted."""
+"""Side columns: ids, texts, times and sessions of the rows that were admitted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy.typing as npt
 from tidegauge.errors import DataError
 from tidegauge.gate.arrays import Array, as_objects
 from tidegauge.gate.arrow import arrow_of_pandas, arrow_values, as_arrow, is_pandas
-from tidegauge.gate.columns import plain, read_numbers
+from tidegauge.gate.columns import plain
 from tidegauge.gate.place import Place
-from tidegauge.gate.values import as_floats, as_number, as_text, is_missing, show
+from tidegauge.gate.values import as_number, as_text, is_missing, show
 from tidegauge.records import StrArray
 
 LATEST_SECONDS: Final = 1e11
@@ -122,25 +122,3 @@ def _time_error(where: str, value: Any, seconds: float) -> DataError:
     if abs(seconds) > LATEST_SECONDS and math.isfinite(seconds):
         hint = "Plain numbers are seconds; this looks like milliseconds or finer: divide, or use a timestamp type"
     return DataError(where, got=shown, want="a timestamp, ISO 8601 text or epoch seconds", hint=hint)
-
-
-def outcome_of(picked: Picked) -> npt.NDArray[np.float64]:
-    """Numerator and denominator, float64 (n, 2); denominator 0 where the outcome is missing."""
-    values = picked.values
-    if values.ndim == 2 and values.shape[1] == 2:
-        pairs = np.stack([_outcome_numbers(picked, values[:, j]) for j in (0, 1)], axis=1)
-    elif values.ndim == 1:
-        pairs = np.stack([_outcome_numbers(picked, values), np.ones(len(values))], axis=1)
-    else:
-        raise DataError(picked.place.source, got=f"shape {values.shape}", want="(n,) or (n, 2)")
-    pairs[np.isnan(pairs).any(axis=1)] = 0.0
-    bad = np.flatnonzero(np.isinf(pairs).any(axis=1) | (pairs[:, 1] < 0))
-    if len(bad):
-        want = "a finite value and a denominator of at least 0"
-        raise DataError(picked.at(int(bad[0])), got=str(pairs[bad[0]].tolist()), want=want)
-    return pairs
-
-
-def _outcome_numbers(picked: Picked, values: Array) -> npt.NDArray[np.float64]:
-    numbers = as_floats(values, picked.at) if values.dtype == object else read_numbers(values, picked.place)
-    return numbers.astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from tidegauge.comparison import score
 from tidegauge.errors import ArtefactError, DataError
-from tidegauge.gate import pick
+from tidegauge.gate import in_units, pick
 from tidegauge.monitor.canary import Canaries
 from tidegauge.monitor.identity import identify
 from tidegauge.monitor.quality import faults, repeats
@@ -25,6 +26,7 @@ from tidegauge.records import (
     PaneKey,
     Part,
     Position,
+    RowPlace,
     SampleSizes,
     StreamState,
     Window,
@@ -32,7 +34,7 @@ from tidegauge.records import (
 )
 from tidegauge.reference import Reference
 from tidegauge.reference.calibration import SIZES
-from tidegauge.sketch.sketch import Sketch
+from tidegauge.sketch.sketch import Located, Sketch
 from tidegauge.window.panes import arrive, closable, rows_arrive, start_of
 from tidegauge.window.segments import assign
 
@@ -122,7 +124,7 @@ class Monitor:
         """
         if generation is not None:
             state = replace(state, generation=generation)
-        batch = self._timed(replace(batch, name=name), now)
+        batch = in_units(self._timed(replace(batch, name=name), now), self.spec.units)
         identity = identify(
             batch,
             state.model,
@@ -140,10 +142,13 @@ class Monitor:
         placed = self._place(batch, state, now)
         names, new = self._segments(batch, placed.enter, state)
         # A row that was set aside has no pane of its own: that of the batch's first row answers for it.
-        unplaced = {**batch.rejected, **{reason: n for reason, n in placed.aside.items() if n}}
+        unplaced = {**batch.rejected, **batch.unfit, **{reason: n for reason, n in placed.aside.items() if n}}
         parts: list[Part] = []
+        places: list[RowPlace] = []
+        known = now or state.watermark or 0.0
         for start, segment, rows in _groups(placed, names):
-            sketch = self._sketch(pick(batch, rows), refused[rows], {} if parts else unplaced)
+            located = partial(_locate, places, self._key(start, segment), known) if self.spec.late else None
+            sketch = self._sketch(pick(batch, rows), refused[rows], {} if parts else unplaced, located)
             parts.append(self._part(start, segment, sketch, removed=removed))
         if not parts and unplaced:
             parts += self._without_rows(batch, state, placed, unplaced, now)
@@ -164,6 +169,7 @@ class Monitor:
             events,
             identity.wrong if bool(identity.wrong) != bool(state.model) else None,
             serial=self.spec.pane.unit == "rows" and self.spec.kind == "stream",
+            places=tuple(places),
         )
 
     def closable(self, state: StreamState) -> int | None:
@@ -236,20 +242,27 @@ class Monitor:
         return self.reference.empty(samples=self._sizes, share=self.spec.share)
 
     def _part(self, start: int, segment: str, sketch: Sketch, *, removed: bool = False) -> Part:
-        key = PaneKey(self.spec.name, self.reference.hash, self._length, start, segment)
-        return Part(key, sketch.seen, sketch.to_bytes(), removed)
+        return Part(self._key(start, segment), sketch.seen, sketch.to_bytes(), removed)
 
-    def _sketch(self, batch: Batch, refused: Bool, unplaced: Mapping[str, int]) -> Sketch:
+    def _key(self, start: int, segment: str) -> PaneKey:
+        return PaneKey(self.spec.name, self.reference.hash, self._length, start, segment)
+
+    def _sketch(
+        self, batch: Batch, refused: Bool, unplaced: Mapping[str, int], located: Located | None = None
+    ) -> Sketch:
         """A sketch of the rows that are not refused, which counts the others: sums of another model's vectors could not
         be taken back.
         """
         spec, rejected = self.spec, dict(unplaced)
-        first = {reason: at for reason, at in batch.first_rejected.items() if reason in unplaced}
+        told = {**batch.first_rejected, **batch.first_unfit}
+        first = {reason: at for reason, at in told.items() if reason in unplaced}
         if refused.any():
             rejected["model"] = int(refused.sum())
             batch = pick(batch, np.flatnonzero(~refused))
-        batch = replace(batch, rejected=rejected, first_rejected=first)
-        return self.reference.sketch(batch, samples=self._sizes, share=spec.share, truncate=spec.truncate)
+        batch = replace(batch, rejected=rejected, first_rejected=first, unfit={}, first_unfit={})
+        return self.reference.sketch(
+            batch, samples=self._sizes, share=spec.share, truncate=spec.truncate, located=located
+        )
 
     def _timed(self, batch: Batch, now: float | None) -> Batch:
         """Rows that have no time happened now."""
@@ -303,7 +316,7 @@ class Monitor:
             start = max(start_of(moment, self._length), state.settled or 0)
         sketch = self.empty()
         sketch.rejected.update(unplaced)
-        sketch.first_rejected = dict(batch.first_rejected)
+        sketch.first_rejected = {**batch.first_rejected, **batch.first_unfit}
         yield self._part(start, NONE if self.spec.columns.segment else ALL, sketch)
 
     def _event(self, batch: Batch, row: int, wrong: str, state: StreamState, now: float | None) -> Event:
@@ -318,6 +331,17 @@ def _latest(times: npt.NDArray[np.float64] | None, watermark: float | None) -> f
     if times is None or not len(times):
         return watermark
     return float(times.max()) if watermark is None else max(watermark, float(times.max()))
+
+
+def _locate(places: list[RowPlace], key: PaneKey, now: float, batch: Batch, cells: Int) -> None:
+    """Say where rows that have ids were counted; those of no time of their own are of now."""
+    if batch.ids is None:
+        return
+    has = {name: values[:, 1] > 0 for name, values in batch.outcomes.items()}
+    moments = np.full(batch.rows, now) if batch.times is None else batch.times
+    for row, (row_id, at, index) in enumerate(zip(batch.ids.tolist(), moments.tolist(), cells.tolist(), strict=True)):
+        came = tuple(name for name, there in has.items() if there[row])
+        places.append(RowPlace(str(row_id), key, tuple(index), at, came))
 
 
 def _groups(placed: Placed, names: npt.NDArray[np.str_] | None) -> Iterator[tuple[int, str, Int | slice]]:

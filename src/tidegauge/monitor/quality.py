@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidegauge.records import Side
+from tidegauge.records import OF_OUTCOME, Side, rows_aside
 
 if TYPE_CHECKING:
     from tidegauge.spec import Quality
@@ -26,10 +26,12 @@ def faults(side: Side, limits: Quality) -> tuple[str, ...]:
     ('80 % of the rows repeat a vector, and 50 % may',)
     """
     said: list[str] = []
-    lost = sum(side.rejected.values())
+    lost = rows_aside(side.rejected)
     if lost > limits.max_rejected * (side.rows + lost):
         reasons = "; ".join(
-            f"{count:,} {reason}{_first(side.first_rejected.get(reason))}" for reason, count in side.rejected.items()
+            f"{count:,} {reason}{_first(side.first_rejected.get(reason))}"
+            for reason, count in side.rejected.items()
+            if not reason.startswith(OF_OUTCOME)
         )
         share = _percent(lost / (side.rows + lost))
         said.append(f"{share} of the rows were set aside ({reasons}), and {_percent(limits.max_rejected)} may be")

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from tidegauge.errors import DataError
-from tidegauge.gate import admit, as_numbers
+from tidegauge.gate import Ratio, admit, as_numbers
 from tidegauge.read.failure import failing, guarded
 from tidegauge.records import Batch, Columns
 
@@ -118,12 +118,33 @@ def admit_frame(frame: Frame, layout: Layout, *, source: str, width: int | None 
         times=side(columns.time),
         sessions=side(columns.session),
         segments=side(columns.segment),
-        outcomes={name: frame[name] for name in columns.outcomes},
+        outcomes=outcomes_of(frame, columns),
+        units={each.name: each.unit for each in columns.measures},
         scale=columns.scale,
         source=source,
         first_row=first_row,
         strict_times=columns.strict_times,
     )
+
+
+def outcomes_of(frame: Frame, columns: Columns) -> dict[str, Any]:
+    """The outcomes of a frame by name, each a column, or a `Ratio` of two.
+
+    Examples
+    --------
+    >>> from tidegauge.records import OutcomeColumns
+    >>> measures = (OutcomeColumns("clicked", "clicks", denominator="shown"),)
+    >>> columns = Columns(outcomes=("clicks", "shown"), measures=measures)
+    >>> outcomes_of({"clicks": [1], "shown": [2]}, columns)
+    {'clicked': Ratio(numerator=[1], denominator=[2])}
+    """
+    if not columns.measures:
+        return {name: frame[name] for name in columns.outcomes}
+    found: dict[str, Any] = {}
+    for each in columns.measures:
+        above, below = frame[each.column], each.denominator
+        found[each.name] = above if below is None else Ratio(above, frame[below])
+    return found
 
 
 def resolve(kinds: Mapping[str, Kind], columns: Columns, source: str) -> Layout:

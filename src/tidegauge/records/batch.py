@@ -8,7 +8,23 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.records.impact import OutcomeUnit
+
 StrArray = npt.NDArray[np.str_] | npt.NDArray[np.object_]
+
+OF_OUTCOME = "outcome "
+"""How a reason begins that is of an outcome: it was set aside, and its row is measured all the same."""
+
+
+def rows_aside(counts: Mapping[str, int]) -> int:
+    """How many rows were set aside, of counts by reason, those of outcomes left out.
+
+    Examples
+    --------
+    >>> rows_aside({"nan": 2, "outcome success above its denominator": 5})
+    2
+    """
+    return sum(count for reason, count in counts.items() if not reason.startswith(OF_OUTCOME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,10 @@ class Batch:
         ``time``).
     first_rejected : mapping of reason to str
         Where the first row set aside for a reason stands, such as ``"a.csv, row 17"``.
+    unfit : mapping of reason to int
+        Outcomes set aside, by reason, such as ``"outcome success above its denominator"``; their rows are admitted.
+    first_unfit : mapping of reason to str
+        Where the first outcome set aside for a reason stands.
     source : str
         Where the rows came from, for messages.
     stored : Stored
@@ -69,6 +89,8 @@ class Batch:
     outcomes: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
     first_rejected: Mapping[str, str] = field(default_factory=dict)
+    unfit: Mapping[str, int] = field(default_factory=dict)
+    first_unfit: Mapping[str, str] = field(default_factory=dict)
     source: str = "array"
     stored: Stored = Stored()
     name: str = ""
@@ -86,9 +108,20 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeColumns:
+    """Where an outcome stands in a table: its column, that of its denominator (None: one a row), and its unit."""
+
+    name: str
+    column: str
+    denominator: str | None = None
+    unit: OutcomeUnit = "number"
+
+
+@dataclass(frozen=True, slots=True)
 class Columns:
     """Which columns of a table hold what. ``vector=None`` means: find the only column that can be one; int8 vectors are
     multiplied by ``scale``; where ``strict_times`` is False, a row without a usable time is set aside, not an error.
+    ``outcomes`` are columns of numbers, and ``measures`` the outcomes that they make up; each is one, where none are.
     """
 
     vector: str | None = None
@@ -98,5 +131,6 @@ class Columns:
     session: str | None = None
     segment: str | None = None
     outcomes: tuple[str, ...] = ()
+    measures: tuple[OutcomeColumns, ...] = ()
     scale: float = 1 / 127
     strict_times: bool = True

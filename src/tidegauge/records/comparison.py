@@ -9,17 +9,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from tidegauge.records.example import Example
+from tidegauge.records.impact import Coverage, Decomposition, Explained, Impact
+
 FloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 RowIndex = npt.NDArray[np.int32]
 RowValues = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One row shown to a person: its id (or position) and its text where one was given."""
-
-    id: str
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +241,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Everything that one comparison says; reports, pictures and JSON are functions of it alone."""
+    """Everything that one comparison says; reports, pictures and JSON are functions of it alone.
+
+    ``decompositions`` say where the change of each outcome lies, ``coverage`` how much of the window the documents
+    cover, ``explained`` who it is that changed, ``impact`` what the drift does to the product; each where it was asked.
+    """
 
     verdict: Verdict
     drift: Drift
@@ -268,3 +267,7 @@ class Comparison:
     profile: str
     reference: str = ""
     model_id: str = ""
+    decompositions: tuple[Decomposition, ...] = ()
+    coverage: Coverage | None = None
+    explained: tuple[Explained, ...] = ()
+    impact: Impact | None = None

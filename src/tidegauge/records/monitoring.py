@@ -62,6 +62,30 @@ class StoredPart:
 
 
 @dataclass(frozen=True, slots=True)
+class RowPlace:
+    """Where a row was counted, by its own id: what an outcome that comes late is added to.
+
+    Attributes
+    ----------
+    id : str
+    key : PaneKey
+        Its pane and segment.
+    cells : tuple of int
+        Where it stands in a sketch's outcomes: its cell on each level, beyond the ordinary ones if it is novel.
+    at : float
+        Its event time, in epoch seconds.
+    came : tuple of str
+        Names of the outcomes that have come of it.
+    """
+
+    id: str
+    key: PaneKey
+    cells: tuple[int, ...]
+    at: float
+    came: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """How far a source was read: ``rows`` given, and a ``mark`` that only the source understands. ``after`` are the
     rows that were given before the batch that it comes with, None where it does not matter.
@@ -96,7 +120,8 @@ class Landing:
     landing is stale, and the batch is stepped again. ``aside`` counts rows set aside by reason, ``late`` and
     ``future`` among them; ``watermark`` is the latest event time so far; ``segments`` are met here for the first time;
     ``model`` is what is wrong with the model's identity, None where this batch says nothing of it. A ``serial`` landing
-    depends on the rows before it, as panes of N rows do, and so moves the version on.
+    depends on the rows before it, as panes of N rows do, and so moves the version on. ``places`` are kept of rows whose
+    outcomes come late.
     """
 
     stream: str
@@ -112,6 +137,7 @@ class Landing:
     events: tuple[Event, ...] = ()
     model: str | None = None
     serial: bool = False
+    places: tuple[RowPlace, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

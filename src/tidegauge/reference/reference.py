@@ -23,7 +23,7 @@ from tidegauge.reference.calibration import FEWER, FULL, MOST_ROWS, Calibration,
 from tidegauge.sketch.codec import MOST_BYTES, REFERENCE, UNREADABLE, pack, take, unpack
 from tidegauge.sketch.pieces import with_coarse
 from tidegauge.sketch.samples import Sample
-from tidegauge.sketch.sketch import Sketch
+from tidegauge.sketch.sketch import Located, Sketch
 
 Int = npt.NDArray[np.int64]
 
@@ -132,7 +132,13 @@ class Reference:
         return digest.hexdigest()
 
     def sketch(
-        self, x: Any, *, samples: bool | SampleSizes = True, share: float = 1.0, truncate: int | None = None
+        self,
+        x: Any,
+        *,
+        samples: bool | SampleSizes = True,
+        share: float = 1.0,
+        truncate: int | None = None,
+        located: Located | None = None,
     ) -> Sketch:
         """Sketch a set of vectors of any size.
 
@@ -149,10 +155,13 @@ class Reference:
             every null sd grows by the root of (1 / (share n) + 1 / m) / (1 / n + 1 / m), and nothing is biased.
         truncate : int, optional
             Keep only the first so many dimensions, which must be as many as the reference has.
+        located : callable, optional
+            Hears, batch by batch, of the rows that are summed, and of the cells where each is counted, int64
+            (n, levels): what an outcome of theirs that comes later is added to.
         """
         sketch = self.empty(samples=samples, share=share)
         for batch in as_batches(x, self.width, truncate, self.stored.scale or INT8_SCALE):
-            sketch.update(self.basis, self._fitting(batch))
+            sketch.update(self.basis, self._fitting(batch), located)
         return sketch
 
     def _fitting(self, batch: Batch) -> Batch:

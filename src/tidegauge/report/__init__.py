@@ -29,7 +29,8 @@ def write_report(c: Comparison, out_dir: str | os.PathLike[str], *, interactive:
     -------
     list of Path
         ``report.html``, ``report.json``, ``report.txt``, ``explore.html`` where asked for, then SVG and PNG of
-        ``embedding-drift-pca``, ``pc1`` and ``scores``.
+        ``embedding-drift-pca``, ``pc1`` and ``scores``, and of ``change-1`` and so on, one for each decomposition
+        (four at most).
 
     Raises
     ------
@@ -39,11 +40,14 @@ def write_report(c: Comparison, out_dir: str | os.PathLike[str], *, interactive:
     # Here, so that to import one form of a report does not load what all the others stand on.
     from tidegauge.report import figures, html, json, text
     from tidegauge.report.files import replace_file
+    from tidegauge.report.model import change_views
+    from tidegauge.report.waterfall import waterfall_figure
 
     drawn = {
         "embedding-drift-pca": figures.pca_figure(c),
         "pc1": figures.pc1_figure(c),
         "scores": figures.scores_figure(c),
+        **{view.picture: waterfall_figure(view) for view in change_views(c) if view.picture},
     }
     vector = {name: figures.svg(figure) for name, figure in drawn.items()}
     pages = {

@@ -25,7 +25,7 @@ LOUD = 20
 
 _WIDTH = 92
 _TEXT_ALARMS, _PAGE_ALARMS, _LINES = 12, 200, 40
-_WORDS = {"y": "year", "w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
+WORDS = {"y": "year", "w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 _SCORES = {
     "mmd": "mean",
     "whitened_mmd": "rare directions",
@@ -99,7 +99,7 @@ def duration(seconds: float) -> str:
     """
     unit = next((each for each in "ydhm" if seconds >= 2 * SECONDS[each] * (1 - 1e-3)), "s")
     n = round(seconds / SECONDS[unit])
-    return f"{count(n)} {_WORDS[unit]}{'s' * (n != 1)}"
+    return f"{count(n)} {WORDS[unit]}{'s' * (n != 1)}"
 
 
 def length(panes_or_rows: int, unit: Unit) -> str:
@@ -113,7 +113,7 @@ def budget_said(tried: Tried) -> str:
     if budget.unit == "panes":
         return f"{budget.false_alarms} in {count(budget.length)} panes"
     said = length_text(budget.length)
-    n, word = int(said[:-1]), _WORDS[said[-1]]
+    n, word = int(said[:-1]), WORDS[said[-1]]
     return f"{budget.false_alarms} in {count(n)} {word}{'s' * (n != 1)}"
 
 

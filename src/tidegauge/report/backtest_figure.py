@@ -5,28 +5,27 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateFormatter, AutoDateLocator, date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from tidegauge.records import Alarm
-from tidegauge.report.backtest import annotation_said, budget_said, length
-from tidegauge.report.canvas import FAINT, GREY, GROUND, INK, drawable, figure, key, style, tick_format, title
+from tidegauge.report.backtest import budget_said, length
+from tidegauge.report.canvas import GREY, INK, drawable, figure, key, style, tick_format, title
 from tidegauge.report.figures import BLUE, VERMILLION
-from tidegauge.report.formats import clean, count, rough_percent
-from tidegauge.report.windows import Unit, unit_of
+from tidegauge.report.formats import count, rough_percent
+from tidegauge.report.timeline import COLUMNS, MARKED, Along, bars, columns, freeze, ground, note_labels
+from tidegauge.report.windows import unit_of
 from tidegauge.run.backtest import Backtest
 
 Float64 = npt.NDArray[np.float64]
 
 _LOOKS = ((VERMILLION, "-"), (BLUE, "--"), ("#009E73", "-."), ("#8f4b7a", ":"))
-_COLUMNS, _FEW = 700, 120
-_NOTE, _NORMAL = "#f2e3b3", "#8f4b7a"
+_FEW = 120
+_NORMAL = "#8f4b7a"
 _TICKS = (2, 4, 6, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-_LANE, _LABELLED = 0.24, 24
+_LANE = 0.24
 
 
 def backtest_figure(b: Backtest) -> Figure:
@@ -43,9 +42,9 @@ def backtest_figure(b: Backtest) -> Figure:
     with style():
         fig = figure(8, 5.2 + below)
         top, middle, bottom = fig.subplots(3, 1, sharex=True, height_ratios=[2.6, below, 1.3])
-        place = _Along(b)
+        place = Along(unit_of(b.spec), b.since, b.until)
         for ax in (top, middle, bottom):
-            _ground(ax, b, place)
+            ground(ax, place, b.annotations, [(gap.since, gap.until) for gap in b.gaps])
         _statistic(top, b, place)
         _lanes(middle, b, place, lanes)
         _season(bottom, b, place)
@@ -54,106 +53,19 @@ def backtest_figure(b: Backtest) -> Figure:
         n = len(b.tried[0].raised)
         said = f"{budget_said(b.tried[0])}: {'no alarm' if not n else f'{count(n)} alarm{chr(115) * (n != 1)}'}"
         title(top, said, f"{b.spec.name}, {length(b.until - b.since, place.unit)}, {count(len(b.starts))} panes")
-        _freeze(fig)
+        freeze(fig)
         return fig
 
 
-def _freeze(fig: Figure) -> None:
-    """Lay it out once and for all: the solver's last digit is not the same every time."""
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")
-    for ax in fig.axes:
-        left, bottom, width, height = (round(float(each), 6) for each in ax.get_position().bounds)
-        ax.set_position((left, bottom, width, height))
-
-
-class _Along:
-    """Where moments, or rows, lie along the picture."""
-
-    def __init__(self, b: Backtest) -> None:
-        self.unit: Unit = unit_of(b.spec)
-        self.low, self.high = self.at(b.since), self.at(b.until)
-
-    def at(self, place: float) -> float:
-        """One place."""
-        return float(self.all(np.array([place], np.float64))[0])
-
-    def all(self, places: Float64) -> Float64:
-        """Some places: seconds as matplotlib's days, or rows."""
-        if self.unit == "rows":
-            return places
-        return np.asarray(date2num(places.astype("datetime64[s]")), np.float64)
-
-    def axis(self, ax: Axes) -> None:
-        """Ticks that say when."""
-        ax.set_xlim(self.low, self.high)
-        if self.unit == "rows":
-            ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-            tick_format(ax.xaxis, lambda value: count(round(value)))
-            ax.set_xlabel("rows so far")
-            return
-        locator = AutoDateLocator(minticks=4, maxticks=9)
-        formatter = AutoDateFormatter(locator)
-        formatter.scaled = {
-            365.0: "%Y",
-            31.0: "%b %Y",
-            1.0: "%d %b",
-            1 / 24: "%d %b\n%H:%M",
-            1 / 1440: "%H:%M",
-        }
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(formatter)
-        ax.set_xlabel(f"UTC, from {_day(self.low)} to {_day(self.high)}")
-
-
-def _day(number: float) -> str:
-    from matplotlib.dates import num2date
-
-    return num2date(number).strftime("%Y-%m-%d %H:%M")
-
-
-def _ground(ax: Axes, b: Backtest, place: _Along) -> None:
-    """What people marked, and what was not judged, behind everything."""
-    for note in b.annotations:
-        low, high = _clipped(place, note.since, note.until)
-        ax.axvspan(low, max(high, low + 0.002 * (place.high - place.low)), color=_NOTE, alpha=0.75, linewidth=0)
-    for gap in b.gaps:
-        ax.axvspan(*_clipped(place, gap.since, gap.until), facecolor=FAINT, alpha=0.55, linewidth=0)
-    ax.grid(axis="x", color=FAINT, linewidth=0.6)
-    ax.set_axisbelow(True)
-
-
-def _clipped(place: _Along, since: float, until: float) -> tuple[float, float]:
-    return max(place.at(since), place.low), min(place.at(until), place.high)
-
-
-def _columns(x: Float64, y: Float64, place: _Along, panes: float) -> tuple[Float64, Float64, Float64]:
-    """Places, and the least and largest values there, NaN where there are none: every pane, or so many columns as can
-    be told apart.
-    """
-    if len(x) > _COLUMNS:
-        width = (place.high - place.low) / _COLUMNS
-        column = np.clip(((x - place.low) / width).astype(int), 0, _COLUMNS - 1)
-        low, high = np.full(_COLUMNS, np.inf), np.full(_COLUMNS, -np.inf)
-        np.minimum.at(low, column, y)
-        np.maximum.at(high, column, y)
-        low[np.isinf(low)], high[np.isinf(high)] = np.nan, np.nan
-        middles = place.low + (np.arange(_COLUMNS, dtype=np.float64) + 0.5) * width
-        return middles, low, high
-    breaks = np.flatnonzero(np.diff(x) > 1.5 * panes) + 1
-    x, y = np.insert(x, breaks, x[breaks - 1]), np.insert(y, breaks, np.nan)
-    return x, y, y
-
-
-def _middles(b: Backtest, place: _Along) -> Float64:
+def _middles(b: Backtest, place: Along) -> Float64:
     return place.all(b.starts.astype(np.float64) + b.spec.pane.length / 2)
 
 
-def _statistic(ax: Axes, b: Backtest, place: _Along) -> None:
-    pane = place.at(b.since + b.spec.pane.length) - place.low
+def _statistic(ax: Axes, b: Backtest, place: Along) -> None:
+    pane = place.long(b.spec.pane.length)
     at = _middles(b, place)
-    x, low, high = _columns(at, b.statistic, place, pane)
-    if len(at) > _COLUMNS:
+    x, low, high = columns(at, b.statistic, place, pane)
+    if len(at) > COLUMNS:
         ax.fill_between(x, low, high, color=GREY, alpha=0.35, linewidth=0)
     few = len(at) <= _FEW
     ax.plot(x, high, color=GREY, linewidth=0.9, marker="o" if few else "", markersize=3)
@@ -192,23 +104,23 @@ def _scale(ax: Axes, b: Backtest) -> None:
     ax.set_yticks([], minor=True)
 
 
-def _lanes(ax: Axes, b: Backtest, place: _Along, lanes: list[str]) -> None:
+def _lanes(ax: Axes, b: Backtest, place: Along, lanes: list[str]) -> None:
     """One lane for the alarms of each budget, those on record, what people marked, and what was not judged."""
     for index, tried in enumerate(b.tried):
         colour, _ = _LOOKS[index % len(_LOOKS)]
-        _bars(ax, place, index, [(each.alarm.onset, each.end) for each in tried.raised], colour)
+        bars(ax, place, index, [(each.alarm.onset, each.end) for each in tried.raised], colour)
         for each in tried.raised:
             ax.plot(place.at(each.alarm.opened), index, "|", color=INK, markersize=7, markeredgewidth=1.0, zorder=4)
     row = len(b.tried)
     if b.recorded:
-        _bars(ax, place, row, [(each.onset, _end(each)) for each in b.recorded], INK)
+        bars(ax, place, row, [(each.onset, _end(each)) for each in b.recorded], INK)
         row += 1
     if b.annotations:
-        _bars(ax, place, row, [(note.since, note.until) for note in b.annotations], "#b58100")
-        _note_labels(ax, b, place, row)
+        bars(ax, place, row, [(note.since, note.until) for note in b.annotations], MARKED)
+        note_labels(ax, place, b.annotations, row)
         row += 1
     if b.gaps:
-        _bars(ax, place, row, [(gap.since, gap.until) for gap in b.gaps], GREY)
+        bars(ax, place, row, [(gap.since, gap.until) for gap in b.gaps], GREY)
     ax.set_yticks(range(len(lanes)), [drawable(lane) for lane in lanes])
     ax.set_ylim(len(lanes) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
@@ -219,48 +131,16 @@ def _end(alarm: Alarm) -> int:
     return alarm.updated if alarm.resolved is None else alarm.resolved
 
 
-def _bars(ax: Axes, place: _Along, row: int, spans: list[tuple[int, int]], colour: str) -> None:
-    least = 0.004 * (place.high - place.low)
-    cut = [_clipped(place, *span) for span in spans]
-    bars = [(low, max(high - low, least)) for low, high in cut]
-    ax.broken_barh(bars, (row - 0.28, 0.56), facecolors=colour, linewidth=0, zorder=3)
-
-
-def _note_labels(ax: Axes, b: Backtest, place: _Along, row: int) -> None:
-    """Write what was marked beside it, where there is room."""
-    width, free = place.high - place.low, -np.inf
-    for note in b.annotations[:_LABELLED]:
-        low, high = _clipped(place, note.since, note.until)
-        said = drawable(clean(annotation_said(note), 23))
-        room, left = 0.009 * len(said) * width, high + 0.006 * width
-        if left + room > place.high:
-            left = low - 0.006 * width - room
-        if left < max(free, place.low):
-            continue
-        right = left < low
-        ax.text(
-            left + room if right else left,
-            row,
-            said,
-            ha="right" if right else "left",
-            va="center",
-            fontsize=8,
-            zorder=4,
-            path_effects=[withStroke(linewidth=2.5, foreground=GROUND)],
-        )
-        free = max(left + room, high)
-
-
-def _season(ax: Axes, b: Backtest, place: _Along) -> None:
+def _season(ax: Axes, b: Backtest, place: Along) -> None:
     """Each pane's own drift from the reference, and what is normal then."""
-    pane = place.at(b.since + b.spec.pane.length) - place.low
+    pane = place.long(b.spec.pane.length)
     at = _middles(b, place)
-    x, low, high = _columns(at, b.drift, place, pane)
-    if len(at) > _COLUMNS:
+    x, low, high = columns(at, b.drift, place, pane)
+    if len(at) > COLUMNS:
         ax.fill_between(x, low, high, color=GREY, alpha=0.35, linewidth=0)
     else:
         ax.plot(x, high, color=GREY, linewidth=0.8)
-    x, low, high = _columns(at, b.normal, place, pane)
+    x, low, high = columns(at, b.normal, place, pane)
     ax.fill_between(x, low, high, color=_NORMAL, alpha=0.3, linewidth=0)
     ax.plot(x, (low + high) / 2, color=_NORMAL, linewidth=1.2)
     ax.yaxis.set_major_locator(MaxNLocator(4))

@@ -102,6 +102,18 @@ def points_between(low: float, high: float) -> str:
     return f"{_points_digits(low)} to {points(high)}" if math.isfinite(low + high) else ABSENT
 
 
+def signed(value: float) -> str:
+    """Format a difference in an outcome's own unit, to three significant digits.
+
+    Examples
+    --------
+    >>> plain(signed(-0.01234)), signed(2.0), signed(0.0)
+    ('-0.0123', '+2', '0')
+    """
+    text = number(value)
+    return f"+{text}" if value > 0 and text not in ("0", ABSENT) else text
+
+
 def p_value(p: float) -> str:
     """Format a p-value: three decimals, and never a bare zero.
 

@@ -10,7 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tidegauge.records import Comparison, Drift, Example, NewCluster, OutcomeChange, Region, Score, Side
+from tidegauge.comparison.wording import change_sentence
+from tidegauge.records import (
+    ChangeKind,
+    Comparison,
+    Contribution,
+    Coverage,
+    Decomposition,
+    Drift,
+    Example,
+    Explained,
+    NewCluster,
+    OutcomeChange,
+    Region,
+    Score,
+    Side,
+)
 from tidegauge.report.formats import (
     ABSENT,
     between,
@@ -24,6 +39,7 @@ from tidegauge.report.formats import (
     points,
     points_between,
     rough_percent,
+    signed,
     z_value,
 )
 from tidegauge.window.moment import moment
@@ -34,6 +50,7 @@ State = Literal["no drift", "drift", "insufficient data"]
 TONES: Mapping[str, Tone] = {"drift": "alert", "no drift": "calm", "insufficient data": "unknown"}
 
 _VISIBLE_ENOUGH = 0.25
+_DRAWN, _TOLD = 4, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +134,66 @@ class OutcomeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PartRow:
+    """What a group of rows adds to an outcome's change, formatted; ``start`` and ``end`` are where its step of the
+    waterfall begins and ends, and ``low`` and ``high`` where it may end, as numbers.
+    """
+
+    kind: ChangeKind
+    label: str
+    change: str
+    interval: str
+    shares: str
+    rates: str
+    examples: tuple[str, ...]
+    start: float
+    end: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """Where an outcome's change lies: a sentence, its three kinds, and its groups in the order of the waterfall."""
+
+    name: str
+    by: str
+    harm: str
+    sentence: str
+    before: str
+    after: str
+    change: str
+    interval: str
+    kinds: tuple[PartRow, ...]
+    parts: tuple[PartRow, ...]
+    resampled: str
+    picture: str
+    rate_before: float
+    rate_after: float
+    share: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageView:
+    """How much of the window the documents cover, formatted, and where they do not."""
+
+    sentence: str
+    gaps: tuple[PartRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedRow:
+    """How much of the drift and of an outcome's loss one value of a property accounts for, formatted."""
+
+    property: str
+    value: str
+    shares: str
+    drift: str
+    loss: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreRow:
     """A score, formatted; ``at`` is z as a number for the picture (NaN where refused)."""
 
@@ -181,6 +258,10 @@ class Page:
     gained: tuple[RegionRow, ...]
     lost: tuple[RegionRow, ...]
     outcomes: tuple[OutcomeRow, ...]
+    changes: tuple[ChangeView, ...]
+    impact: str
+    coverage: CoverageView | None
+    explained: tuple[ExplainedRow, ...]
     scores: tuple[ScoreRow, ...]
     sides: tuple[SideRow, SideRow]
     notes: tuple[str, ...]
@@ -246,16 +327,111 @@ def cluster_row(cluster: NewCluster) -> ClusterRow:
     )
 
 
-def outcome_row(change: OutcomeChange) -> OutcomeRow:
-    """Format an outcome's change."""
+def outcome_row(change: OutcomeChange, d: Decomposition | None = None) -> OutcomeRow:
+    """Format an outcome's change, with the interval of its decomposition where that knows more."""
+    share = d is None or d.outcome.unit == "share"
+    low, high = (change.low, change.high) if d is None or (d.guess and share) else (d.low, d.high)
+    rate = percent if share else number
     return OutcomeRow(
         name=clean(change.name, 60),
-        before=percent(change.before),
-        after=percent(change.after),
-        change=points(change.change),
-        interval=points_between(change.low, change.high),
+        before=rate(change.before),
+        after=rate(change.after),
+        change=points(change.change) if share else signed(change.change),
+        interval=points_between(low, high) if share else between(signed(low), signed(high)),
         rows=f"{count(change.rows_before)} and {count(change.rows_after)}",
-        clear=change.low > 0 or change.high < 0,
+        clear=low > 0 or high < 0,
+    )
+
+
+def _by_clusters(c: Comparison, name: str) -> Decomposition | None:
+    return next((d for d in c.decompositions if d.outcome.name == name and d.by == "clusters"), None)
+
+
+KINDS: Mapping[ChangeKind, str] = {"new": "New", "mix": "Mix", "within": "Within"}
+_RESAMPLED = {
+    "sessions": "Intervals: whole sessions resampled.",
+    "days": "Intervals: whole days resampled.",
+    "rows": "Intervals: rows resampled.",
+}
+
+
+def change_views(c: Comparison) -> tuple[ChangeView, ...]:
+    """Format where each outcome's change lies; the first few are drawn."""
+    return tuple(
+        change_view(d, f"change-{i + 1}" if i < _DRAWN else "") for i, d in enumerate(c.decompositions[:_TOLD])
+    )
+
+
+def change_view(d: Decomposition, picture: str = "") -> ChangeView:
+    """Format where an outcome's change lies."""
+    share = d.outcome.unit == "share"
+    rate, step = (percent, points) if share else (number, signed)
+    at, parts = d.before, list[PartRow]()
+    for c in d.groups:
+        parts.append(_part_row(c, at, share=share))
+        at += c.change
+    return ChangeView(
+        name=clean(d.outcome.name, 60),
+        by=clean(d.by, 60),
+        harm=f"harm is that it {d.outcome.harmful}",
+        sentence=_sentence(change_sentence(d)),
+        before=rate(d.before),
+        after=rate(d.after),
+        change=step(d.change),
+        interval=points_between(d.low, d.high) if share else between(signed(d.low), signed(d.high)),
+        kinds=tuple(_part_row(c, d.before, share=share) for c in (d.new, d.mix, d.within)),
+        parts=tuple(parts),
+        resampled=f"{'A guess. ' if d.guess else ''}{_sentence(d.note) or _RESAMPLED[d.resampled]}",
+        picture=picture,
+        rate_before=d.before,
+        rate_after=d.after,
+        share=share,
+    )
+
+
+def _part_label(c: Contribution) -> str:
+    if c.group == "all":
+        return KINDS[c.kind]
+    group = clean(c.group, 60)
+    return f"N{group[1:]}" if c.kind == "new" and group.startswith("new cluster") else f"{KINDS[c.kind]}: {group}"
+
+
+def coverage_view(coverage: Coverage) -> CoverageView:
+    """Format how much of the window the documents cover."""
+    interval = between(percent(coverage.low), percent(coverage.high))
+    sizes = f"{count(coverage.queries)} rows against {count(coverage.documents)} documents"
+    before = percent(coverage.before)
+    was = "" if before == ABSENT else f" Before it was {before} ({p_clause(coverage.p)})."
+    sentence = f"The documents cover {percent(coverage.share)} of the window (95 % interval {interval}; {sizes}).{was}"
+    return CoverageView(sentence, tuple(_part_row(gap, 0.0, share=True) for gap in coverage.gaps[:5]))
+
+
+def explained_row(explained: Explained) -> ExplainedRow:
+    """Format how much one value of a property accounts for."""
+    return ExplainedRow(
+        property=clean(explained.property, 60),
+        value=clean(explained.value, 60),
+        shares=f"{percent(explained.share_before)} to {percent(explained.share_after)}",
+        drift=rough_percent(explained.drift),
+        loss=rough_percent(explained.loss),
+        outcome=clean(explained.outcome, 60),
+    )
+
+
+def _part_row(c: Contribution, start: float, *, share: bool) -> PartRow:
+    rate = percent if share else number
+    return PartRow(
+        kind=c.kind,
+        label=_part_label(c),
+        change=points(c.change) if share else signed(c.change),
+        interval=points_between(c.low, c.high) if share else between(signed(c.low), signed(c.high)),
+        shares=f"{percent(c.share_before)} to {percent(c.share_after)}",
+        rates=f"{rate(c.rate_before)} to {rate(c.rate_after)}",
+        examples=_examples(c.examples[:3]),
+        start=start,
+        end=start + c.change,
+        low=start + c.low,
+        high=start + c.high,
     )
 
 
@@ -464,6 +640,11 @@ def _pictures(c: Comparison) -> tuple[Picture, ...]:
         ),
         Picture("pc1", "Along the first component", f"Histograms of {before} and {after} on the same bins of PC1."),
         Picture("scores", "Every score against unchanged data", f"z of every score: {z or 'no scores'}."),
+        *(
+            Picture(each.picture, f"Where the change of {each.name} lies", each.sentence)
+            for each in change_views(c)
+            if each.picture
+        ),
     )
 
 
@@ -481,11 +662,15 @@ def page(c: Comparison) -> Page:
         clusters=tuple(map(cluster_row, c.novelty.clusters)),
         gained=tuple(map(region_row, c.gained)),
         lost=tuple(map(region_row, c.lost)),
-        outcomes=tuple(map(outcome_row, c.outcomes)),
+        outcomes=tuple(outcome_row(change, _by_clusters(c, change.name)) for change in c.outcomes),
+        changes=change_views(c),
+        impact="" if c.impact is None else _sentence(c.impact.sentence),
+        coverage=None if c.coverage is None else coverage_view(c.coverage),
+        explained=tuple(map(explained_row, c.explained)),
         scores=score_rows(c),
         sides=(side_row(c.before, "reference"), side_row(c.after, "window")),
-        notes=tuple(map(_sentence, verdict.notes)),
-        next=tuple(map(_sentence, verdict.next)),
+        notes=tuple(map(_sentence, (*verdict.notes, *(c.impact.notes if c.impact else ())))),
+        next=tuple(map(_sentence, dict.fromkeys((*(c.impact.next if c.impact else ()), *verdict.next)))),
         decided=_decided(c),
         decision=_decision(c),
         pictures=_pictures(c),

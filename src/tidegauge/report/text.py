@@ -1,4 +1,4 @@
-"""A comparison as plain text for the terminal: at most about 45 lines, the verdict first."""
+"""A comparison as plain text for the terminal: about 45 lines, 20 more with outcomes, the verdict first."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def _wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _bullets(texts: Iterable[str], limit: int) -> list[str]:
+def _bullets(texts: Iterable[str], limit: int, most: int = 260) -> list[str]:
     rows = list(texts)
     more = [f"  - and {len(rows) - limit} more, in report.html"] if len(rows) > limit else []
-    return [line for text in rows[:limit] for line in _wrap(clean(text, 260), "  - ", "    ")] + more
+    return [line for text in rows[:limit] for line in _wrap(clean(text, most), "  - ", "    ")] + more
 
 
 def _section(heading: str, lines: list[str]) -> list[str]:
@@ -45,7 +45,8 @@ def _columns(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
 def _verdict(page: model.Page) -> list[str]:
     before, after = page.sides
     sides = f"{before.label} ({before.rows} rows) against {after.label} ({after.rows} rows)."
-    return [*_wrap(page.verdict), "", *_wrap(page.drift.sentence), *_wrap(f"{sides} {page.decided}")]
+    told = ["", *_wrap(page.impact)] if page.impact else []
+    return [*_wrap(page.verdict), *told, "", *_wrap(page.drift.sentence), *_wrap(f"{sides} {page.decided}")]
 
 
 def _answer(answer: model.Answer) -> list[str]:
@@ -78,6 +79,21 @@ def _outcomes(page: model.Page) -> list[str]:
         for row in page.outcomes[:5]
     ]
     return _columns(rows, (False, True, True, True, False)) if rows else []
+
+
+def _beside(page: model.Page) -> list[str]:
+    """What else was asked: the coverage, and who it is that changed."""
+    lines = [*_bullets([page.coverage.sentence], 1)] if page.coverage else []
+    who = [
+        f"{row.property} {row.value}: {row.shares} of the traffic, {row.drift} of the drift"
+        + (f", {row.loss} of the loss of {row.outcome}" if row.outcome else "")
+        for row in page.explained
+    ]
+    return [*lines, *_bullets(who, 4)]
+
+
+def _changes(page: model.Page) -> list[str]:
+    return _bullets((change.sentence for change in page.changes), 5, 520)
 
 
 def _scores(page: model.Page) -> list[str]:
@@ -132,6 +148,8 @@ def render(c: Comparison, *, color: bool = False) -> str:
         *_section("Answers", [line for answer in page.answers for line in _answer(answer)]),
         *_section("What moved", _moved(page)),
         *_section("Outcomes (associated with the change, not explained by it)", _outcomes(page)),
+        *_section("Where the change lies", _changes(page)),
+        *_section("Coverage, and who changed", _beside(page)),
         *_section("Scores", _scores(page)),
         *_section("Notes", _bullets((*(line for side in page.sides for line in _rejections(side)), *page.notes), 4)),
         *_section("What to do next", _bullets(page.next, 3)),

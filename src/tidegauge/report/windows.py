@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tidegauge.records import ALL, Event, FollowedCluster, Score, Window
+from tidegauge.records import ALL, Event, FollowedCluster, Measured, OutcomeUnit, Score, Window
 from tidegauge.report.formats import clean, drift_value, p_clause, percent, plain
 from tidegauge.spec import StreamSpec, length_text
 from tidegauge.window.moment import ABSENT, moment
@@ -95,6 +95,19 @@ def _content(window: Window) -> str:
     reasons = f": {'; '.join(clean(reason, 300) for reason in window.reasons)}" if window.reasons else ""
     parts = (f"{window.rows:,} rows", f"{window.state}{reasons}", measure_said(window))
     return "  ".join(part for part in parts if part)
+
+
+def rate_said(measured: Measured, unit: OutcomeUnit) -> str:
+    """Say what an outcome was.
+
+    Examples
+    --------
+    >>> from tidegauge.records import PaneKey
+    >>> rate_said(Measured(PaneKey("queries", "", 300, 0), "success", 30, 40), "share")
+    '75.0 % (30 / 40)'
+    """
+    value = f"{100 * measured.rate:.1f} %" if unit == "share" else f"{measured.rate:.4g}"
+    return f"{value} ({measured.numerator:,.6g} / {measured.denominator:,.6g})"
 
 
 def event_line(event: Event, unit: Unit) -> str:

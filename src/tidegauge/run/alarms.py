@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tidegauge.alarm.calibration import FEWEST_PANES, Calibration, from_reference, learn
 from tidegauge.alarm.panes import Panes, needed, series_of
-from tidegauge.alarm.policy import Terms, advance, alarm_id, resolved
+from tidegauge.alarm.policy import LASTING, Terms, advance, alarm_id, resolved
 from tidegauge.alarm.screen import screened
 from tidegauge.alarm.tally import Layout, Tallier
 from tidegauge.contracts import Desk
@@ -32,6 +32,7 @@ from tidegauge.reference import Reference
 from tidegauge.run.moved import moved
 from tidegauge.sketch.sketch import Sketch
 from tidegauge.spec import Alarms, StreamSpec
+from tidegauge.window.moment import moment
 
 MOST_PANES = 20_000
 """Panes of history that are kept and learned from."""
@@ -125,6 +126,11 @@ class Lookout:
             if calibration is not None:
                 before = lasting.get((tally.key.segment, "drift"))
                 self._judge(desk, monitor, tally.key, calibration, before, _fresh(past, tally.key), at)
+        here = {tally.key.segment for tally in judged}
+        if ALL in here:
+            for (segment, _), alarm in lasting.items():
+                if segment not in here:
+                    self._missed(desk, alarm, judged[0].key, at)
 
     def _judge(
         self,
@@ -150,6 +156,17 @@ class Lookout:
             parts = desk.sketches(length=key.length, since=alarm.onset, until=alarm.updated)
             alarm = replace(alarm, **moved(parts, monitor, alarm))
         self.say(desk, alarm, change, at)
+
+    def _missed(self, desk: Desk, alarm: Alarm, key: PaneKey, at: float) -> None:
+        """Resolve the alarm of a segment that has had no pane of its own for as many panes as would be calm."""
+        own = desk.tallies(length=key.length, segment=alarm.segment, until=key.end, newest=1)
+        since = max([alarm.updated, *(tally.key.end for tally in own)])
+        patience = max(self.spec.alarm.calm, LASTING)
+        closed = desk.tallies(length=key.length, segment=ALL, since=since, until=key.end, newest=patience)
+        if len(closed) == patience:
+            when = f"{moment(since)} UTC" if self.spec.pane.unit == "seconds" else f"row {since:,}"
+            why = f"No vectors of the segment, or too few to be judged, since {when}"
+            self.say(desk, resolved(alarm, key.end, why=why), "resolved", at)
 
     def terms(self, threshold: float, *, provisional: bool = False) -> Terms:
         """When an alarm is worth it."""

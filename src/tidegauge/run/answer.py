@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tidegauge.alarm.policy import resolved
 from tidegauge.contracts import Desk, Store
 from tidegauge.deliver import messages, woken
 from tidegauge.errors import UsageError
-from tidegauge.records import Alarm, Change
+from tidegauge.records import ALL, Alarm, Change
 from tidegauge.run.lead import leading
-from tidegauge.spec import Alarms
+from tidegauge.spec import Alarms, Spec
 from tidegauge.spec.length import Unit
 
 LAST = "last"
@@ -74,16 +74,25 @@ def wake(store: Store, settings: Alarms, *, at: float) -> int:
     A pane that closes does so as well: this is for those that no pane comes to, as in a silence.
     """
     count = 0
-    for resting in store.alarms(lasting=True):
-        if not _rested(resting, at):
-            continue
-        with store.leading(resting.stream) as desk:
-            for each in () if desk is None else desk.alarms(lasting=True):
-                if desk is not None and each.id == resting.id and _rested(each, at):
-                    desk.raise_alarm(replace(each, state="open", snoozed_until=None))
-                    desk.send(woken(each, settings, now=at, unit=_unit(desk)))
-                    count += 1
+    for desk, alarm in _present(store, lambda alarm: _rested(alarm, at)):
+        desk.raise_alarm(replace(alarm, state="open", snoozed_until=None))
+        desk.send(woken(alarm, settings, now=at, unit=_unit(desk)))
+        count += 1
     return count
+
+
+def let_go(store: Store, spec: Spec, *, at: float) -> list[Alarm]:
+    """Resolve alarms that nobody looks after, as the settings are now, and tell of them; return each as it ended.
+
+    Their stream is no longer in the settings, or its alarms were switched off, or those of its segments.
+    """
+    out: list[Alarm] = []
+    for desk, alarm in _present(store, lambda alarm: bool(_left(alarm, spec))):
+        over = resolved(alarm, max(alarm.updated, desk.state.settled or 0), why=_left(alarm, spec))
+        desk.raise_alarm(over)
+        desk.send(messages(over, "resolved", spec.alarms, now=at, unit=_unit(desk)))
+        out.append(over)
+    return out
 
 
 def find(store: Store, alarm: str) -> Alarm:
@@ -113,6 +122,26 @@ def _answer(
         told = messages(after, change, settings, now=at, unit=_unit(desk))
         desk.send([replace(each, key=f"{after.id}:{change}:{at:.0f}") for each in told])
     return after
+
+
+def _present(store: Store, wanted: Callable[[Alarm], bool]) -> Iterator[tuple[Desk, Alarm]]:
+    """Alarms that last and are wanted, each with the lead of its stream; those of a stream that another leads wait."""
+    for found in store.alarms(lasting=True):
+        if wanted(found):
+            with store.leading(found.stream) as desk:
+                for alarm in () if desk is None else desk.alarms(lasting=True):
+                    if desk is not None and alarm.id == found.id and wanted(alarm):
+                        yield desk, alarm
+
+
+def _left(alarm: Alarm, spec: Spec) -> str:
+    """Why nobody looks after an alarm; nothing where its stream does."""
+    stream = spec.streams.get(alarm.stream)
+    if stream is None:
+        return "The stream is no longer in the settings"
+    if not stream.alarm.enabled:
+        return "The alarms of the stream were switched off"
+    return "" if stream.alarm.segments or alarm.segment == ALL else "The alarms of segments were switched off"
 
 
 def _rested(alarm: Alarm, at: float) -> bool:

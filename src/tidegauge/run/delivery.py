@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tidegauge.contracts import Clock, Store
-from tidegauge.deliver import deliver, repeat
+from tidegauge.deliver import deliver, drop, repeat
 from tidegauge.errors import StoreError
 from tidegauge.run.answer import wake
 from tidegauge.run.patience import patiently
@@ -21,7 +21,8 @@ Tell = Callable[[str], None]
 
 
 def deliver_once(store: Store, settings: Alarms, *, clock: Clock, stop: threading.Event, tell: Tell) -> int:
-    """Send what is due, refresh every Alertmanager, and return how many messages arrived."""
+    """Drop what nobody is to hear, send what is due, refresh every Alertmanager; return how many messages arrived."""
+    drop(store, settings, tell=tell)
     wake(store, settings, at=clock())
     arrived = deliver(store, settings, clock=clock, stop=stop, tell=tell)
     repeat(store, settings, clock=clock, stop=stop, tell=tell)
@@ -36,6 +37,7 @@ def keep_delivering(store: Store, settings: Alarms, *, clock: Clock, stop: threa
         tell(f"messages wait: {why}")
 
     try:
+        patiently(partial(drop, store, settings, tell=tell), stop, waiting)
         while not stop.is_set():
             patiently(lambda: wake(store, settings, at=clock()), stop, waiting)
             patiently(partial(deliver, store, settings, clock=clock, stop=stop, tell=tell), stop, waiting)

@@ -30,7 +30,7 @@ def forget(store: Store, stream: str, ids: Collection[str], *, at: float) -> int
     """
     with leading(store, stream) as desk:
         held = _from_bytes(desk, ids) + _from_clusters(desk, store.clusters(stream), ids)
-        held += _from_alarms(desk, ids, quoted=held > 0)
+        held += _from_alarms(desk, ids, quoted=held > 0) + desk.forget_places(ids)
         if held:
             desk.note(Event(stream, "forgotten", at, f"Rows were forgotten in {held:,} places."))
         arrived = desk.expire_messages(at)

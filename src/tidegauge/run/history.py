@@ -16,11 +16,12 @@ def span(store: Store, monitor: Monitor, since: int, until: int, segment: str = 
 
     Of a snapshot, its present content, whatever the span. Windows that lie across the ends of the span are left out.
     """
-    chosen = [part for part in _parts(store, monitor, since, until) if segment in (ALL, part.key.segment)]
+    chosen = [part for part in parts(store, monitor, since, until) if segment in (ALL, part.key.segment)]
     return monitor.sum(chosen)
 
 
-def _parts(store: Store, monitor: Monitor, since: int, until: int) -> Iterator[Part]:
+def parts(store: Store, monitor: Monitor, since: int, until: int, *, longest: int | None = None) -> Iterator[Part]:
+    """The parts that make up a span, by start: of the longest windows that fit in, of at most ``longest`` if said."""
     spec, reference = monitor.spec, monitor.reference.hash
     unsettled = [stored.part for stored in store.parts(spec.name) if stored.part.key.reference == reference]
     if spec.kind == "snapshot":
@@ -36,6 +37,7 @@ def _parts(store: Store, monitor: Monitor, since: int, until: int) -> Iterator[P
             }
         )
         for length in (spec.pane.length, *spec.windows)
+        if length <= (longest or length) or length == spec.pane.length
     }
     for length, start in cover(available, since, until):
         yield from store.sketches(spec.name, reference=reference, length=length, since=start, until=start + length)

@@ -16,6 +16,7 @@ from tidegauge.records import Batch, Landed, Landing, Position, StreamState, Win
 from tidegauge.run.alarms import Lookout
 from tidegauge.run.baseline import check_model, check_pane, in_force, rebaseline
 from tidegauge.run.buffer import Buffer, Row
+from tidegauge.run.outcomes import Added, late
 from tidegauge.run.settle import MOST_PARTS, settle
 from tidegauge.spec import Alarms, StreamSpec
 
@@ -198,6 +199,46 @@ class Recorder:
             Epoch seconds; now where None.
         """
         self._buffer.append(Row(vector, id, text, self._clock() if time is None else time, session, segment, outcomes))
+
+    def outcomes(self, ids: Any, outcomes: Mapping[str, Any], *, times: Any = None, source: str = "array") -> Added:
+        """Add outcomes that come late to what is kept of the rows that they are of.
+
+        An outcome of a row counts once, however often it is given; what cannot be added is counted by reason.
+
+        Parameters
+        ----------
+        ids : column of n values
+            The rows' own ids, as they were observed with.
+        outcomes : mapping of name to column
+            Each (n,) numbers or booleans, or (n, 2) numerators and denominators; a missing value is none. Only
+            outcomes whose settings have a ``late`` come so.
+        times : column of n values, optional
+            When each came about: one from the future is set aside.
+        source : str
+            Where they came from, for messages.
+
+        Returns
+        -------
+        tidegauge.run.outcomes.Added
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile
+        >>> from tidegauge import Reference
+        >>> from tidegauge.spec import StreamSpec
+        >>> from tidegauge.store import open_store
+        >>> rows = np.random.default_rng(0).standard_normal((502, 8))
+        >>> late = {"columns": {"id": "id"}, "outcomes": {"success": {"late": "7d"}}}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Reference.fit(rows[:500]).save(f"{folder}/normal.tg")
+        ...     spec = StreamSpec(name="queries", reference=f"{folder}/normal.tg", **late)
+        ...     with Recorder(open_store(f"{folder}/gauge.db"), spec) as recorder:
+        ...         _ = recorder.observe(rows[500:], ids=["a", "b"])
+        ...         found = recorder.outcomes(["a", "c"], {"success": [1, 0]})
+        >>> found.added, dict(found.aside), found.first["unknown"]
+        (1, {'unknown': 1}, 'array, row 2, id c')
+        """
+        return late(self.store, self.spec, ids, outcomes, times=times, at=self.now(), source=source)
 
     def settle(self, *, whole: bool = False) -> tuple[Window, ...]:
         """Close what is due; ``whole`` closes what is open as well, so that rows which come for it later are late.

@@ -9,9 +9,11 @@ from dataclasses import replace
 from tidegauge.comparison.followed import follow
 from tidegauge.contracts import Desk, Store
 from tidegauge.errors import ArtefactError
+from tidegauge.gate import is_outcome_name
 from tidegauge.monitor import Monitor
-from tidegauge.records import ALL, NONE, Event, PaneKey, Part, StoredPart, Window
+from tidegauge.records import ALL, NONE, Event, Measured, PaneKey, Part, StoredPart, Window
 from tidegauge.run.alarms import MOST_PANES, Lookout
+from tidegauge.sketch.outcomes import outcome_totals
 from tidegauge.sketch.sketch import Sketch
 from tidegauge.window.ladder import closing
 from tidegauge.window.moment import moment
@@ -74,7 +76,7 @@ def close(
     for length in monitor.spec.windows:
         windows += _close_windows(desk, monitor, child, length, until)
         child = length
-    _expire(desk, monitor, until)
+    _expire(desk, monitor, until, at)
     desk.update(replace(desk.state, settled=until, version=desk.state.version + 1))
     return tuple(windows)
 
@@ -138,8 +140,23 @@ def _keep(
             closed.append((window, sketch))
     window = monitor.judge(key, total)
     desk.keep(window, None if segmented else total.to_bytes())
+    closed.append((window, total))
+    _measure(desk, monitor, closed)
     _follow(desk, monitor, key, total, finest=finest)
-    return [*closed, (window, total)]
+    return closed
+
+
+def _measure(desk: Desk, monitor: Monitor, closed: Iterable[tuple[Window, Sketch]]) -> None:
+    """Keep what outcomes were; that of a ready series is what the series says."""
+    ready = {name for name, each in monitor.spec.outcomes.items() if each.source}
+    desk.measure(
+        [
+            Measured(window.key, name, numerator, denominator)
+            for window, sketch in closed
+            for name, (numerator, denominator) in outcome_totals(monitor.reference.basis, sketch).items()
+            if denominator > 0 and name not in ready and is_outcome_name(name)
+        ]
+    )
 
 
 def _sum(desk: Desk, monitor: Monitor, parts: Sequence[Part]) -> Sketch:
@@ -177,10 +194,12 @@ def _compact(desk: Desk, monitor: Monitor, parts: Iterable[StoredPart]) -> None:
         desk.put(Part(key, total.seen, total.to_bytes(), removed))
 
 
-def _expire(desk: Desk, monitor: Monitor, until: int) -> None:
+def _expire(desk: Desk, monitor: Monitor, until: int, at: float) -> None:
     spec = monitor.spec
     for length in (spec.pane.length, *spec.windows):
         desk.expire(length, until - spec.keep_for(length))
+        desk.expire_measured(length, until - spec.keep_for(length))
+    desk.expire_places((at if desk.state.watermark is None else desk.state.watermark) - spec.late)
     desk.expire_tallies(spec.pane.length, until - MOST_PANES * spec.pane.length)
     if spec.pane.unit == "seconds":
         desk.expire_batches(until - spec.keep_for(spec.pane.length))

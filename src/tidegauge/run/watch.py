@@ -11,6 +11,7 @@ from tidegauge.errors import StoreError
 from tidegauge.records import Event, Window
 from tidegauge.run.patience import patiently
 from tidegauge.run.recorder import Recorder
+from tidegauge.run.series import ReadySeries
 from tidegauge.run.snapshot import replace_whole, replaced_by
 from tidegauge.spec import StreamSpec
 from tidegauge.window.moment import moment
@@ -53,12 +54,14 @@ def watch(
     once : bool
         Leave when the feed has nothing more for now, as is done where it has ended.
     """
+    series = ReadySeries(recorder.store, recorder.spec)
     while not stop.is_set():
         if recorder.spec.kind == "snapshot":
             _replace(recorder, feed, stop, tell)
         else:
             _pump(recorder, feed, stop, tell)
         _note_faults(recorder, feed, stop, tell)
+        _read_series(recorder, series, stop, tell)
         if once or feed.ended or stop.is_set():
             return
         note_silence(recorder, stop, tell)
@@ -99,6 +102,13 @@ def _note_faults(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Te
     faults = feed.faults()
     if faults:
         note(recorder.store, [Event(recorder.spec.name, "source", recorder.now(), text) for text in faults], stop, tell)
+
+
+def _read_series(recorder: Recorder, series: ReadySeries, stop: threading.Event, tell: Tell) -> None:
+    name = recorder.spec.name
+    events = patiently(lambda: series.read(recorder.now()), stop, lambda why: tell(Progress(name, waiting=why)))
+    if events:
+        tell(Progress(name, events=events))
 
 
 def note_silence(recorder: Recorder, stop: threading.Event, tell: Tell) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from functools import partial
 from typing import Any
@@ -35,6 +35,8 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 UInt = npt.NDArray[np.uint64]
+
+Located = Callable[[Batch, Int], None]
 
 CHUNK = 1024
 SIGNED = ("mean", "features", "moments")
@@ -100,12 +102,14 @@ class Sketch:
         """Whether rows are kept."""
         return self.uniform.size + self.novel.size > 0
 
-    def update(self, basis: Basis, batch: Batch) -> Sketch:
-        """Add a batch in place, and return the sketch."""
+    def update(self, basis: Basis, batch: Batch, located: Located | None = None) -> Sketch:
+        """Add a batch in place, and return the sketch; ``located`` hears of the rows that are summed, and of the cells
+        where each is counted, int64 (n, levels).
+        """
         self._check_times(batch)
         self.source = self.source or batch.source
-        self.rejected.update(batch.rejected)
-        self.first_rejected = {**batch.first_rejected, **self.first_rejected}
+        self.rejected.update({**batch.rejected, **batch.unfit})
+        self.first_rejected = {**batch.first_rejected, **batch.first_unfit, **self.first_rejected}
         if not batch.rows:
             return self
         self.stored = merge_stored((self.stored, batch.stored))
@@ -124,6 +128,8 @@ class Sketch:
             for name, values in sums.items():
                 self.sums[name] += values
             part = pick(batch, span)
+            if located is not None:
+                located(part, cell_index(rows, self.cells))
             if part.outcomes:
                 self._sum_outcomes(rows, part.outcomes)
             if self.sampled:

@@ -5,6 +5,7 @@ from tidegauge.spec.fault import SpecError
 from tidegauge.spec.length import Pane, length_text
 from tidegauge.spec.load import find_file, load_spec
 from tidegauge.spec.model import Canary, ColumnNames, Quality, Samples, Spec, StreamSpec
+from tidegauge.spec.outcomes import OutcomeSettings
 
 __all__ = [
     "AlarmSettings",
@@ -13,6 +14,7 @@ __all__ = [
     "Canary",
     "ColumnNames",
     "Endpoint",
+    "OutcomeSettings",
     "Pane",
     "Quality",
     "Samples",

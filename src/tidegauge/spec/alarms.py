@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -12,11 +13,13 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, Wi
 
 from tidegauge.records import AlarmKind, Severity
 from tidegauge.spec.fault import Refused
-from tidegauge.spec.length import length_text, read_seconds
+from tidegauge.spec.length import Pane, length_text, read_seconds
 from tidegauge.spec.table import NAME, NAME_WANTED, PLAIN, Seconds, Table, beside, listed, plain_name
 
 EndpointKind = Literal["webhook", "alertmanager"]
 
+FEWEST_PANES: Final = 20
+"""Panes of a stream between two false alarms: more often, no threshold tells an alarm from what panes do anyway."""
 BUDGET_PATTERN: Final = r"^\s*[0-9]{1,6}\s+in\s+[0-9]{1,12}\s*([smhdwy]|panes?)\s*$"
 SECRET_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)?$"
 URL_PATTERN: Final = r"^https?://[!-\[\]-~]+$"
@@ -70,6 +73,27 @@ def _read_budget(value: Any) -> Budget:
     if not isinstance(value, str):
         raise Refused(value, _BUDGET_WANTED)
     return Budget.parse(value)
+
+
+def check_budget(budget: Budget, panes: Mapping[str, Pane]) -> None:
+    """Refuse a budget whose share of some stream is fewer than FEWEST_PANES of its ``panes``; what panes of rows are
+    in time nobody knows beforehand.
+
+    Examples
+    --------
+    >>> check_budget(Budget.parse("1 in 1h"), {"q": Pane.parse("1h")})
+    Traceback (most recent call last):
+    tidegauge.spec.fault.Refused: got '1 in 1h', want at least '1 in 20h': 20 panes of 1h between two false alarms in q
+    """
+    timed = budget.unit == "seconds"
+    lengths = {name: pane.length if timed else 1 for name, pane in panes.items() if pane.unit == "seconds" or not timed}
+    if not lengths:
+        return
+    name = max(lengths, key=lambda name: lengths[name])
+    least = ceil(FEWEST_PANES * lengths[name] * budget.false_alarms / len(panes))
+    if budget.length < least:
+        why = f"{FEWEST_PANES} panes of {panes[name]} between two false alarms in {name}"
+        raise Refused(str(budget), f"at least '{replace(budget, length=least)}': {why}", below=("alarms", "budget"))
 
 
 def _checked_url(url: str) -> str:

@@ -64,7 +64,10 @@ def _resolved(path: list[str], tables: Mapping[str, Any]) -> list[str]:
     for above, what in _NAMED.items():
         at = len(above)
         if tuple(path[:at]) == above:
-            return [*above, _name(path[at:], _at(tables, above), what), *path[at + 1 :]]
+            path = [*above, _name(path[at:], _at(tables, above), what), *path[at + 1 :]]
+    if path[0] == "streams" and path[2:3] == ["outcomes"]:
+        inner = tuple(path[:3])
+        path = [*inner, _name(path[3:], _at(tables, inner), "outcome"), *path[4:]]
     return path
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     BeforeValidator,
@@ -21,10 +21,11 @@ from pydantic import (
     WithJsonSchema,
     field_serializer,
     field_validator,
+    model_validator,
 )
 
-from tidegauge.records import Columns, StreamKind
-from tidegauge.spec.alarms import Alarms, AlarmSettings
+from tidegauge.records import Columns, Outcome, OutcomeColumns, OutcomeUnit, StreamKind
+from tidegauge.spec.alarms import Alarms, AlarmSettings, check_budget
 from tidegauge.spec.fault import Refused, masked
 from tidegauge.spec.length import (
     PANE_PATTERN,
@@ -34,6 +35,9 @@ from tidegauge.spec.length import (
     read_length,
     read_pane,
 )
+from tidegauge.spec.outcomes import NAME as OUTCOME_NAME
+from tidegauge.spec.outcomes import NAME_WANTED as OUTCOME_NAME_WANTED
+from tidegauge.spec.outcomes import OutcomeSettings
 from tidegauge.spec.table import (
     NAME,
     NAME_WANTED,
@@ -43,6 +47,7 @@ from tidegauge.spec.table import (
     Names,
     Seconds,
     Table,
+    address_beside,
     beside,
     listed,
     plain_name,
@@ -61,14 +66,6 @@ _LENGTH_SCHEMA: Final[dict[str, Any]] = {"anyOf": [*SPAN_SCHEMA["anyOf"], {"type
 def _located(value: Any, info: ValidationInfo) -> Any:
     """Take a relative path as one beside the file of settings."""
     return beside(str(value), info) if value and isinstance(value, str | Path) else value
-
-
-def _url_beside(url: str, info: ValidationInfo) -> str:
-    """Take the relative path of a SQLite address as one beside the file of settings."""
-    scheme, _, path = url.partition(":///")
-    if not (scheme.startswith("sqlite") and path) or path.startswith((":memory:", "file:", "/")):
-        return url
-    return f"{scheme}:///{beside(path, info)}"
 
 
 File = Annotated[Path, BeforeValidator(_located)]
@@ -91,7 +88,7 @@ class StoreTable(Table):
         path = url.partition(":///")[2]
         if scheme == "sqlite" and (path in ("", ":memory:") or "?" in path):
             raise Refused(url, _STORE_WANTED, "A store lasts in a file, and has no options")
-        return _url_beside(url, info)
+        return address_beside(url, info)
 
 
 class ColumnNames(Table):
@@ -111,7 +108,8 @@ class ColumnNames(Table):
     segment: Name | None = Field(default=None, examples=["locale"])
     """Column of a slice of few values, such as the locale; each gets windows of its own."""
     outcomes: Names = Field(default=(), examples=[["success"]])
-    """Columns of product metrics: 0 or 1, or a number."""
+    """Columns of product metrics beside the vectors, each an outcome of any unit of which it is harm that it falls; a
+    table streams.NAME.outcomes.COLUMN says more of it."""
     scale: Annotated[float, Field(gt=0), PLAIN] | None = Field(default=None, examples=[0.007874])
     """What int8 vectors are multiplied by. Unset: as the reference's were, or 1/127."""
 
@@ -248,8 +246,39 @@ class StreamSpec(Table):
     quality: Quality = Quality()
     canary: Canary | None = None
     alarm: AlarmSettings = AlarmSettings()
+    outcomes: Mapping[str, OutcomeSettings] = Field(default={}, validate_default=True)
+    """Product metrics, by name: beside the vectors, late by the rows' ids, or as ready series."""
+    documents: str = Field(default="", examples=["documents"])
+    """The snapshot among the streams that answers these queries: 'tidegauge link' says how much of them it covers."""
     batch_rows: Annotated[int, Field(ge=1, le=1_048_576), PLAIN] = 16_384
     """Rows read and stored in one go."""
+
+    @property
+    def declared(self) -> tuple[Outcome, ...]:
+        """The outcomes: those that have a table, then plain columns."""
+        plain = [name for name in self.columns.outcomes if name not in self.outcomes]
+        return (*(each.of(name) for name, each in self.outcomes.items()), *(Outcome(n, unit="number") for n in plain))
+
+    @property
+    def units(self) -> dict[str, OutcomeUnit]:
+        """What each outcome may be, by name."""
+        return {each.name: each.unit for each in self.declared}
+
+    @property
+    def late(self) -> int:
+        """Seconds after a row in which outcomes of it may come; 0 where none come late."""
+        return max((each.late or 0 for each in self.outcomes.values()), default=0)
+
+    @property
+    def sides(self) -> Columns:
+        """The record by which readers know the columns, outcomes beside the vectors among them."""
+        beside = {name: each.columns(name) for name, each in self.outcomes.items() if each.is_beside}
+        for name in self.columns.outcomes:
+            known = self.outcomes.get(name)
+            beside.setdefault(name, OutcomeColumns(name, name) if known is None else known.columns(name))
+        measures = tuple(beside.values())
+        needed = dict.fromkeys(each for m in measures for each in (m.column, m.denominator) if each)
+        return replace(self.columns.columns, outcomes=tuple(needed), measures=measures)
 
     @property
     def silence_after(self) -> int:
@@ -285,7 +314,7 @@ class StreamSpec(Table):
         if not source or source == STDIN:
             return source
         if "://" in source:
-            return _url_beside(source, info)
+            return address_beside(source, info)
         # Of a pattern, only what the user wrote is one: the folder of the file may have a bracket in its name.
         folder = str(info.context["folder"]) if info.context else ""
         path = beside(source, info)
@@ -350,6 +379,22 @@ class StreamSpec(Table):
             if kept[length] < least:
                 raise Refused(each, _least_said(length, longer, waits, pane), below=(key,))
         return kept
+
+    @field_validator("outcomes")
+    @classmethod
+    def _fit_the_stream(cls, outcomes: Mapping[str, OutcomeSettings], info: ValidationInfo) -> Any:
+        kind, pane, columns = (info.data.get(name) for name in ("kind", "pane", "columns"))
+        for name, each in outcomes.items():
+            if not re.fullmatch(OUTCOME_NAME, name):
+                raise Refused(name, OUTCOME_NAME_WANTED, below=(name,))
+            if each.late is not None and kind == "snapshot":
+                raise Refused(each.late, "nothing, as rows of a snapshot leave it", below=(name, "late"))
+            if each.late is not None and columns is not None and not columns.id:
+                hint = "Name the column of ids as columns.id"
+                raise Refused(each.late, "nothing, as rows have no ids by which to know them", hint, (name, "late"))
+            if each.source and (kind == "snapshot" or (pane is not None and pane.unit == "rows")):
+                raise Refused(each.source, "nothing, as the stream has no panes of time", below=(name, "source"))
+        return outcomes
 
     @field_serializer("windows", when_used="json")
     def _windows_said(self, windows: tuple[int, ...]) -> list[str]:
@@ -435,4 +480,16 @@ class Spec(Table):
             other = plain.setdefault(plain_name(name), name)
             if other != name:
                 raise Refused(name, f"a name that differs from {other!r} in more than case, - and _", below=(name,))
+            answers = streams.get(stream.documents)
+            if stream.documents and (answers is None or answers.kind != "snapshot"):
+                known = ", ".join(each for each, some in streams.items() if some.kind == "snapshot")
+                want = f"one of the snapshots: {known}" if known else "a snapshot, and the settings have none"
+                raise Refused(stream.documents, want, below=(name, "documents"))
         return streams
+
+    @model_validator(mode="after")
+    def _budget_that_can_be_kept(self) -> Self:
+        panes = {name: each.pane for name, each in self.streams.items() if each.alarm.enabled and each.kind == "stream"}
+        if "budget" in self.alarms.model_fields_set:
+            check_budget(self.alarms.budget, panes)
+        return self

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from tidegauge.spec.alarms import Alarms, AlarmSettings, Endpoint
 from tidegauge.spec.model import Canary, ColumnNames, Quality, Samples, Spec, StoreTable, StreamSpec
+from tidegauge.spec.outcomes import NAME as OUTCOME_NAME
+from tidegauge.spec.outcomes import OutcomeSettings
 from tidegauge.spec.table import NAME
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -35,6 +37,7 @@ def json_schema() -> dict[str, Any]:
         Quality,
         Canary,
         AlarmSettings,
+        OutcomeSettings,
         StreamSpec,
         Spec,
     ):
@@ -57,6 +60,7 @@ def json_schema() -> dict[str, Any]:
                 del each["default"]
     for named in (schema["properties"]["streams"], tables["Alarms"]["properties"]["endpoints"]):
         named["propertyNames"] = {"pattern": f"^{NAME}$"}
+    tables["StreamSpec"]["properties"]["outcomes"]["propertyNames"] = {"pattern": f"^{OUTCOME_NAME}$"}
     return {"$schema": _DRAFT, "title": _TITLE, **schema}
 
 

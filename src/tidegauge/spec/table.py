@@ -44,6 +44,14 @@ def beside(path: str, info: ValidationInfo) -> str:
     return os.path.normpath(os.path.join(info.context["folder"], os.path.expanduser(path)))
 
 
+def address_beside(url: str, info: ValidationInfo) -> str:
+    """Take the relative path of a SQLite address as one beside the file of settings."""
+    scheme, _, path = url.partition(":///")
+    if not (scheme.startswith("sqlite") and path) or path.startswith((":memory:", "file:", "/")):
+        return url
+    return f"{scheme}:///{beside(path, info)}"
+
+
 def plain_name(name: str) -> str:
     """The form in which an environment variable names a stream or an endpoint.
 

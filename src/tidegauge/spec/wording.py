@@ -13,6 +13,7 @@ from tidegauge.errors import UsageError
 from tidegauge.spec.alarms import Alarms, AlarmSettings, Endpoint
 from tidegauge.spec.fault import Refused, said
 from tidegauge.spec.model import Canary, ColumnNames, Quality, Samples, Spec, StoreTable, StreamSpec
+from tidegauge.spec.outcomes import OutcomeSettings
 
 _INNER: Final[dict[str, type[BaseModel]]] = {
     "columns": ColumnNames,
@@ -123,6 +124,8 @@ def _table(path: Path) -> type[BaseModel]:
         return Spec
     if len(path) == 2 and path[0] == "streams":
         return StreamSpec
+    if len(path) == 4 and path[2] == "outcomes":
+        return OutcomeSettings
     if path[0] == "alarms":
         return Endpoint if len(path) == 3 else Alarms
     return _INNER.get(str(path[-1]), StoreTable)

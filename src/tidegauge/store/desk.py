@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 
 from tidegauge.errors import UsageError
 from tidegauge.records import (
+    ALL,
+    NONE,
     Alarm,
     Annotation,
     Baseline,
     Calibrated,
     Event,
     FollowedCluster,
+    Measured,
     Message,
+    PaneKey,
     Part,
+    RowPlace,
     StoredPart,
     StreamState,
     Tally,
@@ -31,14 +36,14 @@ from tidegauge.store.schema import (
     calibrations,
     clusters,
     outbox,
+    outcomes,
     parts,
+    places,
     references,
     shares,
     tallies,
     windows,
 )
-
-_PER_STATEMENT = 500
 
 
 class SqlDesk:
@@ -58,8 +63,7 @@ class SqlDesk:
 
     def drop(self, parts: Sequence[int]) -> None:
         """Forget these parts: they were merged, or are of no use. One that is not there is no error."""
-        for first in range(0, len(parts), _PER_STATEMENT):
-            some = [int(part) for part in parts[first : first + _PER_STATEMENT]]
+        for some in queries.batched([int(part) for part in parts]):
             mine = (_PARTS.c.stream == self._state.stream, _PARTS.c.id.in_(some))
             self._connection.execute(sa.delete(_PARTS).where(*mine))
 
@@ -177,6 +181,85 @@ class SqlDesk:
         old = (_TALLIES.c.stream == self._state.stream, _TALLIES.c.length == length, _TALLIES.c.ends <= before)
         return self._connection.execute(sa.delete(_TALLIES).where(*old)).rowcount
 
+    def measure(self, measured: Sequence[Measured], *, add: bool = False) -> None:
+        """Keep what outcomes were, in place of what is kept of the same keys; added to it where ``add``."""
+        for each in measured:
+            rows.same_stream(self._state.stream, each.key.stream)
+        queries.put_measured(self._connection, [rows.measured_values(each) for each in measured], add=add)
+
+    def measured(
+        self,
+        *,
+        reference: str | None = None,
+        length: int,
+        outcome: str | None = None,
+        segment: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> tuple[Measured, ...]:
+        """Return what outcomes were, as of ``SqlStore.measured``."""
+        return queries.find_measured(
+            self._connection,
+            self._state.stream,
+            reference=reference,
+            length=length,
+            outcome=outcome,
+            segment=segment,
+            since=since,
+            until=until,
+        )
+
+    def expire_measured(self, length: int, before: int) -> int:
+        """Delete what outcomes were in windows of this length that ended at or before a moment; return how many."""
+        old = (outcomes.c.stream == self._state.stream, outcomes.c.length == length, outcomes.c.ends <= before)
+        return self._connection.execute(sa.delete(outcomes).where(*old)).rowcount
+
+    def places(self, ids: Collection[str]) -> Mapping[str, RowPlace]:
+        """Return where rows of these ids were counted, by id, as far as that is kept."""
+        return queries.find_places(self._connection, self._state.stream, ids)
+
+    def came(self, places: Sequence[RowPlace]) -> None:
+        """Keep which outcomes have come of rows; one that is not there is no error."""
+        mine = (_PLACES.c.stream == sa.bindparam("of_stream"), _PLACES.c.digest == sa.bindparam("of_digest"))
+        values = [
+            {"of_stream": self._state.stream, "of_digest": rows.id_digest(each.id), "came": rows.dumps(each.came)}
+            for each in places
+        ]
+        if values:
+            self._connection.execute(sa.update(_PLACES).where(*mine), values)
+
+    def expire_places(self, before: float) -> int:
+        """Forget where rows were counted whose event time lies before a moment; return how many."""
+        old = (_PLACES.c.stream == self._state.stream, _PLACES.c.at < before)
+        return self._connection.execute(sa.delete(_PLACES).where(*old)).rowcount
+
+    def forget_places(self, ids: Collection[str]) -> int:
+        """Forget where the rows of these ids were counted; return how many."""
+        gone = 0
+        for some in queries.batched([rows.id_digest(each) for each in ids]):
+            mine = (_PLACES.c.stream == self._state.stream, _PLACES.c.digest.in_(some))
+            gone += self._connection.execute(sa.delete(_PLACES).where(*mine)).rowcount
+        return gone
+
+    def holding(self, key: PaneKey) -> tuple[tuple[str, Part], ...]:
+        """Return the closed windows, under the pane's reference, that hold a pane: of its segment, of rows without
+        one, and of all; each with the handle of its bytes, both empty where it is the sum of segments.
+        """
+        rows.same_stream(self._state.stream, key.stream)
+        wanted = sa.select(windows).where(
+            windows.c.stream == key.stream,
+            windows.c.reference == key.reference,
+            windows.c.length >= key.length,
+            windows.c.start <= key.start,
+            windows.c.ends >= key.end,
+            windows.c.segment.in_((key.segment, ALL, NONE)),
+        )
+        ordered = wanted.order_by(windows.c.length, windows.c.start, windows.c.segment)
+        return tuple(
+            ("" if row.data is None else f"{_HANDLES[windows.name]}:{row.id}", rows.sketch_of(row))
+            for row in self._connection.execute(ordered)
+        )
+
     def calibrate(self, calibrated: Calibrated) -> None:
         """Keep how a segment varies, in place of what was kept of it under this reference."""
         rows.same_stream(self._state.stream, calibrated.stream)
@@ -264,7 +347,7 @@ class SqlDesk:
 
 
 # Methods of the desk have these names.
-_PARTS, _TALLIES, _ALARMS = parts, tallies, alarms
+_PARTS, _TALLIES, _ALARMS, _PLACES = parts, tallies, alarms, places
 _HANDLES = {parts.name: "part", windows.name: "window"}
 
 

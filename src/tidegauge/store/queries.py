@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -14,7 +14,9 @@ from tidegauge.records import (
     Annotation,
     Calibrated,
     FollowedCluster,
+    Measured,
     Part,
+    RowPlace,
     StoredPart,
     StreamState,
     Tally,
@@ -27,7 +29,9 @@ from tidegauge.store.schema import (
     calibrations,
     clusters,
     events,
+    outcomes,
     parts,
+    places,
     shares,
     streams,
     tallies,
@@ -54,6 +58,12 @@ def put_state(connection: sa.Connection, state: StreamState) -> None:
 def put_new(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
     """Insert a row, unless one of its key is there."""
     connection.execute(_insert(connection, table).values(dict(values)).on_conflict_do_nothing())
+
+
+def put_all_new(connection: sa.Connection, table: sa.Table, values: Sequence[rows.Values]) -> None:
+    """Insert rows, except those of whose key one is there."""
+    if values:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), values)
 
 
 def put_over(connection: sa.Connection, table: sa.Table, values: Sequence[rows.Values]) -> None:
@@ -145,6 +155,56 @@ def find_calibrated(connection: sa.Connection, stream: str, reference: str) -> t
     mine = (calibrations.c.stream == stream, calibrations.c.reference == reference)
     wanted = sa.select(calibrations).where(*mine).order_by(calibrations.c.segment)
     return tuple(rows.calibrated_of(row) for row in connection.execute(wanted))
+
+
+def find_measured(
+    connection: sa.Connection,
+    stream: str,
+    *,
+    reference: str | None,
+    length: int,
+    outcome: str | None,
+    segment: str | None,
+    since: int | None,
+    until: int | None,
+) -> tuple[Measured, ...]:
+    """Return what outcomes were, by start, outcome and segment; those of ready series whatever the reference."""
+    wanted = _among(outcomes, sa.select(outcomes), stream, None, length, since, until)
+    if reference is not None:
+        wanted = wanted.where(outcomes.c.reference.in_((reference, "")))
+    if outcome is not None:
+        wanted = wanted.where(outcomes.c.outcome == outcome)
+    if segment is not None:
+        wanted = wanted.where(outcomes.c.segment == segment)
+    found = [rows.measured_of(row) for row in connection.execute(wanted)]
+    return tuple(sorted(found, key=lambda each: (each.key.start, each.outcome, each.key.segment, each.key.reference)))
+
+
+def put_measured(connection: sa.Connection, values: Sequence[rows.Values], *, add: bool) -> None:
+    """Insert what outcomes were, each in place of the one of its key, or added to it."""
+    if not add:
+        put_over(connection, outcomes, values)
+    elif values:
+        insert, key = _insert(connection, outcomes), [column.name for column in outcomes.primary_key]
+        both = {name: outcomes.c[name] + insert.excluded[name] for name in ("numerator", "denominator")}
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=both), values)
+
+
+def find_places(connection: sa.Connection, stream: str, ids: Collection[str]) -> dict[str, RowPlace]:
+    """Return where rows were counted, by id."""
+    by_digest = {rows.id_digest(each): each for each in ids}
+    digests, found = list(by_digest), dict[str, RowPlace]()
+    for some in batched(digests):
+        wanted = sa.select(places).where(places.c.stream == stream, places.c.digest.in_(some))
+        for row in connection.execute(wanted):
+            row_id = by_digest[bytes(row.digest)]
+            found[row_id] = rows.place_of(row, row_id)
+    return found
+
+
+def batched(values: Sequence[Any], most: int = 500) -> list[Sequence[Any]]:
+    """Return values in pieces that one statement may name."""
+    return [values[first : first + most] for first in range(0, len(values), most)]
 
 
 def find_alarms(

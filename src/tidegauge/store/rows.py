@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -27,10 +28,12 @@ from tidegauge.records import (
     Example,
     FollowedCluster,
     Landing,
+    Measured,
     Message,
     PaneKey,
     Part,
     Position,
+    RowPlace,
     Score,
     StoredPart,
     StreamState,
@@ -169,6 +172,8 @@ def check_landing(landing: Landing) -> None:
             raise UsageError("part", got=f"reference {part.key.reference!r}", want=f"reference {landing.reference!r}")
     for event in landing.events:
         same_stream(landing.stream, event.stream)
+    for place in landing.places:
+        same_stream(landing.stream, place.key.stream)
 
 
 # Panes
@@ -191,8 +196,8 @@ def stored_part_of(row: sa.Row[Any]) -> StoredPart:
 
 
 def sketch_of(row: sa.Row[Any]) -> Part:
-    """Return the bytes that the row of a window holds."""
-    return Part(_key_of(row), row.rows, bytes(row.data))
+    """Return the bytes that the row of a window holds; none where it is the sum of segments."""
+    return Part(_key_of(row), row.rows, bytes(row.data or b""))
 
 
 def window_values(window: Window, data: bytes | None) -> Values:
@@ -359,6 +364,62 @@ def cluster_of(row: sa.Row[Any], shares: Sequence[ClusterShare]) -> FollowedClus
         )
 
     return _reading(read, loads(row.said, dict))
+
+
+# Outcomes
+
+
+def measured_values(measured: Measured) -> Values:
+    """Return the row of what an outcome was."""
+    return {
+        **_key_values(measured.key),
+        "outcome": name("outcome", measured.outcome),
+        "numerator": _finite("numerator", measured.numerator),
+        "denominator": _finite("denominator", measured.denominator),
+    }
+
+
+def measured_of(row: sa.Row[Any]) -> Measured:
+    """Return what an outcome was, as a row holds it."""
+    return Measured(_key_of(row), row.outcome, row.numerator, row.denominator)
+
+
+def id_digest(row_id: str) -> bytes:
+    """Return the key under which a row's own id is found: 128 bits, which two ids in practice never share."""
+    return sha256(row_id.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def places_values(places: Iterable[RowPlace]) -> list[Values]:
+    """Return the rows of where rows were counted: many, of few panes, with few sets of outcomes that came."""
+    keys: dict[PaneKey, Values] = {}
+    known: dict[tuple[str, ...], str] = {}
+    found: list[Values] = []
+    for place in places:
+        if place.key not in keys:
+            key = _key_values(place.key)
+            keys[place.key] = {name: value for name, value in key.items() if name != "ends"}
+        if place.came not in known:
+            known[place.came] = dumps(place.came)
+        own = {"digest": id_digest(place.id), "at": moment("row", place.at), "came": known[place.came]}
+        cells = struct.pack(f"<{len(place.cells)}i", *place.cells)
+        found.append({**keys[place.key], **own, "cells": cells})
+    return found
+
+
+def place_of(row: sa.Row[Any], row_id: str) -> RowPlace:
+    """Return where a row was counted, as a row of the table holds it."""
+    data = bytes(row.cells)
+    if len(data) % 4:
+        raise _damaged()
+    cells = struct.unpack(f"<{len(data) // 4}i", data)
+    return RowPlace(row_id, _key_of(row), cells, row.at, tuple(loads(row.came, list)))
+
+
+def _finite(what: str, value: float) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise UsageError(what, got=str(value), want="a finite number")
+    return number
 
 
 # Alarms

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tidegauge.errors import ArtefactError
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """The revisions of the schema, oldest first; `migrations` makes them."""
 VERSION_TABLE = "tidegauge_version"
 
@@ -46,15 +46,18 @@ def _stream(*, key: bool = False) -> sa.Column[str]:
     return sa.Column("stream", _NAME, sa.ForeignKey("tidegauge_streams.stream"), primary_key=key, nullable=False)
 
 
-def _pane() -> tuple[sa.Column[Any], ...]:
+def _key() -> tuple[sa.Column[Any], ...]:
     return (
         sa.Column("reference", _NAME, nullable=False),
         sa.Column("length", sa.BigInteger, nullable=False),
         sa.Column("start", sa.BigInteger, nullable=False),
         sa.Column("ends", sa.BigInteger, nullable=False),
         sa.Column("segment", _NAME, nullable=False),
-        sa.Column("rows", sa.BigInteger, nullable=False),
     )
+
+
+def _pane() -> tuple[sa.Column[Any], ...]:
+    return (*_key(), sa.Column("rows", sa.BigInteger, nullable=False))
 
 
 streams = sa.Table(
@@ -262,4 +265,37 @@ outbox = sa.Table(
     sa.Index("tidegauge_outbox_due", "delivered", "due"),
     sa.Index("tidegauge_outbox_alarm", "endpoint", "alarm"),
     sqlite_autoincrement=True,
+)
+
+# Read by outcome over a span of time.
+outcomes = sa.Table(
+    "tidegauge_outcomes",
+    metadata,
+    _stream(),
+    *_key(),
+    sa.Column("outcome", _NAME, nullable=False),
+    sa.Column("numerator", sa.Double, nullable=False),
+    sa.Column("denominator", sa.Double, nullable=False),
+    sa.PrimaryKeyConstraint(
+        "stream", "length", "outcome", "segment", "reference", "start", name="tidegauge_outcomes_key"
+    ),
+    sa.Index("tidegauge_outcomes_ends", "stream", "length", "ends"),
+)
+
+# One a row, by the first half of its id's digest: as many as rows come in the time that outcomes may take.
+places = sa.Table(
+    "tidegauge_rows",
+    metadata,
+    _stream(),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("reference", _NAME, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("start", sa.BigInteger, nullable=False),
+    sa.Column("segment", _NAME, nullable=False),
+    sa.Column("cells", sa.LargeBinary, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("came", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("stream", "digest", name="tidegauge_rows_key"),
+    sa.Index("tidegauge_rows_at", "stream", "at"),
+    sqlite_with_rowid=False,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,9 +21,11 @@ from tidegauge.records import (
     FollowedCluster,
     Landed,
     Landing,
+    Measured,
     Message,
     Part,
     Position,
+    RowPlace,
     StoredPart,
     StreamKind,
     StreamState,
@@ -42,6 +44,7 @@ from tidegauge.store.schema import (
     events,
     outbox,
     parts,
+    places,
     positions,
     references,
     streams,
@@ -144,6 +147,7 @@ class SqlStore:
         latest = self._clock() if landing.watermark is None else rows.moment("watermark", landing.watermark)
         kept_parts = [rows.part_values(part) for part in landing.parts]
         kept_events = [rows.event_values(event) for event in landing.events]
+        kept_places = rows.places_values(landing.places)
         with self._writing() as connection:
             state = queries.find_state(connection, landing.stream, lock=True)
             if connection.execute(sa.select(batches.c.digest).where(*_same(batches, batch))).first() is not None:
@@ -156,6 +160,7 @@ class SqlStore:
             if kept_parts:
                 connection.execute(sa.insert(parts), kept_parts)
             queries.put_events(connection, kept_events)
+            queries.put_all_new(connection, places, kept_places)
             if landing.position is not None:
                 values = rows.position_values(landing.stream, landing.position)
                 queries.put_new(connection, positions, values)
@@ -272,6 +277,39 @@ class SqlStore:
         with self._reading() as connection:
             return queries.find_calibrated(connection, stream, reference)
 
+    def measured(
+        self,
+        stream: str,
+        *,
+        reference: str | None = None,
+        length: int,
+        outcome: str | None = None,
+        segment: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> tuple[Measured, ...]:
+        """Return what outcomes were in closed panes or windows of a length, by start, then by outcome and segment.
+
+        Those that begin at ``since`` or later and end at ``until`` or earlier. Ready series are under no reference
+        (``""``), and come with any.
+        """
+        with self._reading() as connection:
+            return queries.find_measured(
+                connection,
+                stream,
+                reference=reference,
+                length=length,
+                outcome=outcome,
+                segment=segment,
+                since=since,
+                until=until,
+            )
+
+    def places(self, stream: str, ids: Collection[str]) -> Mapping[str, RowPlace]:
+        """Return where rows of these ids were counted, by id, as far as that is kept."""
+        with self._reading() as connection:
+            return queries.find_places(connection, stream, ids)
+
     def alarms(
         self, stream: str | None = None, *, lasting: bool = False, since: int | None = None, newest: int | None = None
     ) -> tuple[Alarm, ...]:
@@ -347,6 +385,17 @@ class SqlStore:
         again = {"due": rows.moment("due", due), "tries": outbox.c.tries + 1, "fault": fault}
         with self._writing() as connection:
             connection.execute(sa.update(outbox).where(*_waits(message)).values(again))
+
+    def dropped(self, message: int) -> None:
+        """Forget a message that waits; one that arrived is kept, and one that is not there is no error."""
+        with self._writing() as connection:
+            connection.execute(sa.delete(outbox).where(*_waits(message)))
+
+    def hasten(self, now: float) -> None:
+        """Let what failed and waits for its next try be due now; what a sender tries at the moment may come twice."""
+        failed = (outbox.c.delivered.is_(None), outbox.c.fault != "", outbox.c.due > now)
+        with self._writing() as connection:
+            connection.execute(sa.update(outbox).where(*failed).values(due=rows.moment("now", now)))
 
     def messages(self, *, waiting: bool = False, newest: int | None = None) -> tuple[Message, ...]:
         """Return messages, oldest first; those that have not arrived yet, or all that are kept."""

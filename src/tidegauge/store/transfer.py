@@ -20,7 +20,9 @@ from tidegauge.store.schema import (
     clusters,
     events,
     outbox,
+    outcomes,
     parts,
+    places,
     positions,
     references,
     shares,
@@ -42,6 +44,8 @@ _CONTENT: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
     (shares, ("reference", "name", "start", "length")),
     (tallies, ("reference", "length", "segment", "start")),
     (calibrations, ("reference", "segment")),
+    (outcomes, ("reference", "length", "outcome", "segment", "start")),
+    (places, ("digest",)),
     (alarms, ("alarm",)),
     (annotations, ("id",)),
 )

@@ -1,4 +1,4 @@
-"""What alarms a budget would have raised over panes that are kept."""
+"""What alarms a budget would have raised over panes that are kept: plainly, a pane at a time."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Outcomes: what product metrics did, and whether drift goes with it."""

@@ -237,8 +237,8 @@ class Week:
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """A story with known truth; outcomes ``success`` and ``no_answer`` by the nearest neighbour in the index, whose rows
-    ``index`` has, at the reference and in the last week.
+    """A story with known truth; outcomes ``success`` and ``no_answer`` by the nearest neighbour in the index, of which
+    ``index`` has the rows, at the reference and in the last week.
     """
 
     name: str

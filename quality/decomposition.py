@@ -3,7 +3,7 @@
 The generated histories have twenty topics of unequal traffic and success, sessions that keep to a topic and share
 their luck, and one of five things that happen: traffic moves, every topic gets worse, a new topic comes, all three at
 once, or nothing. Truth is what was put in, not what a codebook could see of it; the basis is fitted on other rows. In
-the extreme mix traffic of topics changes tenfold, which cells of many topics cannot follow: its coverage is told, and not
+the extreme mix traffic of topics changes tenfold, which cells of many topics cannot follow: its coverage is told, not
 judged. On real queries, week 12 of scenario B is compared with its reference: two domains are new that the index lacks.
 """
 

@@ -19,7 +19,7 @@ from pyarrow import feather
 from tests.cli.conftest import Tidegauge
 from tidegauge.cli.guess import guess
 from tidegauge.cli.init import template
-from tidegauge.spec import Alarms, Endpoint, StreamSpec, load_spec
+from tidegauge.spec import Alarms, Endpoint, OutcomeSettings, StreamSpec, load_spec
 from tidegauge.spec.schema import json_schema
 
 
@@ -132,7 +132,7 @@ def test_defaults_in_comments_are_the_defaults(tmp_path: Path) -> None:
     # Examples that stand for no default, and what only a database has.
     examples = (
         "vector id text time session segment outcomes scale source table key reference model_id truncate silence "
-        "runbook report secret kinds"
+        "runbook report secret kinds documents column denominator late numerator token"
     )
     setting = re.compile(r"# (\w+) = .*|# (\[.*\])")
     shown = [match for line in lines if (match := setting.fullmatch(line))]
@@ -146,10 +146,11 @@ def test_defaults_in_comments_are_the_defaults(tmp_path: Path) -> None:
     assert spec.alarms.model_copy(update={"endpoints": {}}) == Alarms()
     stream = spec.streams["queries"]
     assert stream.canary is not None
-    assert stream.model_copy(update={"canary": None}) == StreamSpec(name="queries")
+    assert stream.outcomes == {"success": OutcomeSettings()}
+    assert stream.model_copy(update={"canary": None, "outcomes": {}}) == StreamSpec(name="queries")
     properties = json_schema()["$defs"]
-    settings = sum(len(table["properties"]) for table in properties.values()) - 6 + 1
-    assert len(shown) == settings + 2
+    settings = sum(len(table["properties"]) for table in properties.values()) - 7 + 1
+    assert len(shown) == settings + 3
     file.write_text("\n".join(line[2:] if setting.fullmatch(line) else line for line in lines))
     jsonschema.validate(tomllib.loads(file.read_text()), json_schema())
 

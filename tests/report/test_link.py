@@ -137,7 +137,8 @@ def test_studies_say_what_they_are(linked: Linked) -> None:
     early = replace(study, state="pre-trend", before=0.01)
     assert "had begun before" in said.study_sentence(early, linked)
     none = replace(study, events=1, effect=float("nan"))
-    assert said.study_sentence(none, linked).startswith("success: 1 alarm in the span, too little around")
+    assert said.study_sentence(none, linked) == "success: 1 alarm, too little around them to compare."
+    assert "no alarm has enough windows" in said.study_sentence(replace(none, events=0), linked)
 
 
 def test_coverage_and_properties_are_said(covered: Linked) -> None:

@@ -102,11 +102,12 @@ def fill(
     alarms: bool = True,
     lasting: bool = False,
     new: float = 0.0,
+    sketched: int = 24,
     seed: int = 0,
 ) -> np.ndarray:
     """Keep windows of ``count`` hours from MONDAY on, and what outcomes were; return the drift of all rows.
 
-    Those of the newest day have sketches, a share ``new`` of whose rows is new from the last spike on.
+    The newest ``sketched`` have sketches, a share ``new`` of whose rows is new from the last spike on.
     """
     name, drift = monitor.spec.name, drifts(count, spikes, seed)
     with store.leading(name) as desk:
@@ -118,7 +119,7 @@ def fill(
                 key = PaneKey(name, monitor.reference.hash, HOUR, hour(at), segment)
                 value = Drift(float(mine[at]), float(mine[at]) - 2, float(mine[at]) + 2, 3.0)
                 sketch = None
-                if segment == ALL and at >= count - 24:
+                if segment == ALL and at >= count - sketched:
                     some = batch(ROWS, seed=1000 + at, new=new if at >= spikes[-1] else 0.0)
                     sketch = monitor.reference.sketch(replace(some, times=np.full(ROWS, float(hour(at))))).to_bytes()
                 state = "measured" if segment else "drift" if mine[at] > 5 else "no drift"

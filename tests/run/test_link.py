@@ -30,7 +30,7 @@ from tests.run.measured import (
 )
 from tidegauge.errors import UsageError
 from tidegauge.monitor import Monitor
-from tidegauge.records import ALL, Annotation, Drift, Link, Measured, PaneKey, Window
+from tidegauge.records import ALL, Annotation, Drift, Example, FollowedCluster, Link, Measured, PaneKey, Window
 from tidegauge.run.change import cells_of
 from tidegauge.run.link import Linked, NoWindows, best_length, event_columns, link, onsets_of
 from tidegauge.store import SqlStore
@@ -217,20 +217,46 @@ def test_the_same_store_gives_the_same_answer_and_nothing_is_written(place: tupl
         assert list(database.iterdump()) == before
 
 
-def test_without_the_outcome_in_the_reference_the_span_before_is_what_was_normal(
-    place: tuple[SqlStore, Monitor],
+@pytest.mark.parametrize("known", [(), (UNAFFECTED,)])
+def test_an_outcome_that_the_reference_does_not_know_is_held_against_the_time_before(
+    place: tuple[SqlStore, Monitor], monkeypatch: pytest.MonkeyPatch, known: tuple[str, ...]
 ) -> None:
     store, monitor = place
-    fill(store, monitor, lasting=True, new=0.2)
+    fill(store, monitor, 80, spikes=(68,), lasting=True, new=0.2, sketched=40)
+    born = FollowedCluster(
+        "queries",
+        monitor.reference.hash,
+        "new cluster 1",
+        hour(68),
+        None,
+        np.full(4, 9, np.float32),
+        1.0,
+        0.0,
+        0.001,
+        examples=(Example("7", "gift card"),),
+    )
+    with store.leading("queries") as desk:
+        assert desk is not None
+        desk.follow(born)
     base = monitor.reference.base
-    outcomes, base.outcomes = base.outcomes, {}
-    try:
-        changed = link(store, monitor).changed
-    finally:
-        base.outcomes = outcomes
-    # Only the newest day has sketches, and it is the alarm's: nothing is known of what was before.
-    assert changed.before == (hour(0), hour(SPIKES[-1]))
-    assert changed.decompositions == ()
+    monkeypatch.setattr(base, "outcomes", {name: each for name, each in base.outcomes.items() if name in known})
+    changed = link(store, monitor).changed
+    assert changed.before == (None if known else (hour(0), hour(68)))
+    first, second = changed.decompositions
+    assert first.before == pytest.approx(0.9, abs=0.02)
+    assert first.new.change == pytest.approx(-0.16, abs=0.03)
+    assert (first.groups[0].group, first.groups[0].examples) == ("new cluster 1", born.examples)
+    assert ("reference does not know" in first.note) == bool(known)
+    assert "reference does not know" not in second.note
+
+
+def test_without_a_time_before_nothing_is_decomposed(
+    place: tuple[SqlStore, Monitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, monitor = place
+    fill(store, monitor, 80, spikes=(60,), lasting=True, new=0.2, sketched=20)
+    monkeypatch.setattr(monitor.reference.base, "outcomes", {})
+    assert link(store, monitor).changed.decompositions == ()
 
 
 def test_length_is_the_shortest_that_shows_a_week(tmp_path: Path) -> None:
@@ -280,8 +306,6 @@ def test_events_are_those_that_change_things() -> None:
 
 def test_cells_of_a_followed_cluster_are_those_that_it_fills(place: tuple[SqlStore, Monitor]) -> None:
     _, monitor = place
-    from tidegauge.records import FollowedCluster
-
     sketch = reference().sketch(batch(600, seed=5, new=0.3))
     ball = FollowedCluster(
         "queries", monitor.reference.hash, "new cluster 1", 0, None, np.full(4, 9, np.float32), 1.0, 0.0, 0.001

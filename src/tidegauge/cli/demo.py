@@ -141,12 +141,12 @@ def _conclusion(product: Product, last: Comparison) -> str:
     from tidegauge.report import text
 
     made = f"What was made to happen by week {_weeks() - 1}: {product.truth(_weeks() - 1).sentence}."
-    return f"\n{made}\n\n{_headline(text.render(last, color=coloured()))}\n"
+    return f"\n{made}\n\n{_headline(text.render(last, color=coloured()), 1 + (last.impact is not None))}\n"
 
 
-def _headline(report: str) -> str:
-    """The verdict of a text report: what stands before its first empty line."""
-    return report.split("\n\n", maxsplit=1)[0] + "\n"
+def _headline(report: str, paragraphs: int) -> str:
+    """The verdict of a text report, and below it what the drift does to the outcomes."""
+    return "\n\n".join(report.split("\n\n")[:paragraphs]) + "\n"
 
 
 def _write(found: list[Comparison], out: Path) -> list[Path]:

@@ -97,7 +97,8 @@ def template(stream: str, settings: Mapping[str, Any]) -> str:
     }
     alarms, endpoint = tables["Alarms"], tables["Endpoint"]
     told = {name: each for name, each in alarms["properties"].items() if name != "endpoints"}
-    plain = {name: each for name, each in tables["StreamSpec"]["properties"].items() if name not in inner}
+    outcome, named = tables["OutcomeSettings"], {*inner, "outcomes"}
+    plain = {name: each for name, each in tables["StreamSpec"]["properties"].items() if name not in named}
     blocks = [
         _HEAD.format(stream=stream.upper().replace("-", "_")),
         "\n".join(_setting("poll", schema["properties"]["poll"], {})),
@@ -112,6 +113,8 @@ def template(stream: str, settings: Mapping[str, Any]) -> str:
         blocks.append(
             _table(f"streams.{stream}.{name}", text, tables[table]["properties"], given, shown=name != "canary")
         )
+    success = f"streams.{stream}.outcomes.success"
+    blocks.append(_table(success, outcome["description"], outcome["properties"], {}, shown=False))
     return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
 
 

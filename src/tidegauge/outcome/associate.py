@@ -30,8 +30,10 @@ LEVEL, DISCOVERY = 0.05, 0.10
 MOST_TREND, PANES_A_BEND = 6, 20
 """Degree of the trend at most, and panes for each: it follows a wave of which less than two periods are seen."""
 MOST_PAST, PANES_A_PAST, GAPPED_PAST, REFITS, BLOCK = 12, 10, 4, 2, 4.0
-CARRIES = 0.25
+CARRIES = 0.22
 """Share of an association that one pane may carry; where one carries more, the association must stand without it."""
+EVENT = range(-1, 3)
+"""Panes that are left out with it: an event is no sharper than what is taken off around it."""
 AFTERMATH = 2
 """Panes after the edge of an event that are no evidence either."""
 LINE, NEIGHBOURS, PLAIN_PAST = 0.01, 10, 2
@@ -397,7 +399,7 @@ def _without(x: Float64, weights: Float64, columns: Float64) -> Float64:
 
 def _noise(out: Float64, known: Bool, inverse: Float64) -> Float64:
     """Standard deviation of innovations as the root of natural + per_row / count, over its mean, float64 (T, m)."""
-    weight = np.where(known, 1 / np.maximum(inverse, 1e-300) ** 2, 0.0)
+    weight = np.where(known, 1 / np.where(known, inverse, 1.0) ** 2, 0.0)
     weight /= weight.sum(0)
     square = out**2
     apart = inverse - (weight * inverse).sum(0)
@@ -441,10 +443,13 @@ def _tested(
     products = e[:, None] * ahead
     carrier = products.argmax(0)
     alone = products[carrier, each] > CARRIES * np.maximum(products.sum(0), 1e-300)
-    after = np.minimum(carrier + np.arange(lags + 1)[:, None], len(e) - 1)
-    inside = carrier + np.arange(lags + 1)[:, None] < len(e)
-    less = z - np.where(inside, e[carrier] * u[after, each], 0.0) * scales
-    without = np.maximum(1 - e[carrier] ** 2 / (e @ e), 1e-9)
+    less, without = z.copy(), np.ones(m)
+    padded, ahead = np.pad(e, (-EVENT[0], EVENT[-1])), np.pad(u, ((-EVENT[0], EVENT[-1] + lags), (0, 0)))
+    for pane in EVENT:
+        at = carrier + pane - EVENT[0]
+        less -= padded[at] * ahead[at + np.arange(lags + 1)[:, None], each] * scales
+        without -= padded[at] ** 2 / (e @ e)
+    without = np.maximum(without, 1e-9)
     kept = np.where(alone, np.minimum(less.max(0) / np.sqrt(without), z.max(0)), z.max(0))
     whole, values = (((largest >= top * free - 1e-9).sum(0) + 1) / (surrogates + 1) for top in (z.max(0), kept))
     strength = np.clip(z[best, each] / np.sqrt(np.maximum(pairs[best, each], 1)), -1, 1)

@@ -94,8 +94,8 @@ class Coverage:
 class Explained:
     """How much of the drift, and of an outcome's loss, one value of a property of the rows accounts for.
 
-    Shares are of the traffic, in [0, 1]; ``drift`` and ``loss`` are the parts of the whole that sit in these rows, which
-    over all values add up to 1 (a negative one works against it); NaN where there is none to explain.
+    Shares are of the traffic, in [0, 1]; ``drift`` and ``loss`` are the parts of the whole that sit in these rows. Over
+    all values they add up to 1 (a negative one works against the whole); NaN where there is none to explain.
     """
 
     property: str

@@ -218,8 +218,10 @@ def study_sentence(study: Study, linked: Linked) -> str:
     """What an outcome did around the onsets of alarms, in one sentence."""
     name, n = clean(study.outcome.name, 40), study.events
     alarms = f"{count(n)} alarm{'s' * (n != 1)}"
+    if not n:
+        return f"{name}: no alarm has enough windows around it to compare."
     if not math.isfinite(study.effect):
-        return f"{name}: {alarms} in the span, too little around them to compare."
+        return f"{name}: {alarms}, too little around them to compare."
     over = span_said(study.after * linked.length, unit_of(linked.spec))
     moved = f"{step_said(study.outcome, study.effect)} ({steps_said(study.outcome, study.low, study.high)})"
     against = f"against {count(study.controls)} windows like theirs without an alarm"

@@ -19,7 +19,6 @@ from tidegauge.outcome.explain import explained, lengths_of
 from tidegauge.outcome.panes import decompose_panes
 from tidegauge.records import (
     ALL,
-    Comparison,
     Coverage,
     Decomposition,
     Drift,
@@ -43,6 +42,7 @@ Int = npt.NDArray[np.int64]
 DAY = 86_400
 FEWEST_ROWS = 50
 """Rows of a side of which it is said who and what they are."""
+SPAN = "Held against the time before, as the reference does not know this outcome."
 FEWEST_IN_CELL, MOSTLY = 3, 0.5
 """Kept rows of a cell, and the share of them, that make it a part of a new cluster."""
 
@@ -115,19 +115,23 @@ def changed(
     judged = {"drift": True, "no drift": False}.get(window.state)
     drifted = True if alarmed else judged if segment == ALL else False if window.drift is not None else None
     reference = monitor.reference.base
-    by_reference = segment == ALL and any(each.name in reference.outcomes for each in asked)
+    known = [each for each in asked if segment == ALL and each.name in reference.outcomes]
+    by_reference = bool(known)
     empty = Changed(None if by_reference else before, after, drifted, window.drift)
     if not later.total.rows:
         return empty
     earlier = _Span.of(store, monitor, before, segment)
+    rest = [each for each in asked if each not in known]
+    found = [
+        *_against_reference(monitor, later.total, known),
+        *_against_span(store, monitor, earlier, later, rest, after, seed),
+    ]
     if by_reference:
-        found = _against_reference(monitor, later.total, asked)
-    else:
-        found = _against_span(store, monitor, earlier, later, asked, after, seed)
+        found = [each if each.outcome in known else replace(each, note=f"{SPAN} {each.note}") for each in found]
     normal = reference if by_reference else earlier.total
     return replace(
         empty,
-        decompositions=found,
+        decompositions=tuple(sorted(found, key=lambda each: asked.index(each.outcome))),
         coverage=_coverage(store, monitor, documents, later.total, seed),
         documents="" if documents is None else documents.spec.name,
         explained=_explained(monitor, asked, normal, earlier, later, seed),
@@ -164,13 +168,11 @@ def _start(part: Part) -> int:
 
 
 def _against_reference(monitor: Monitor, after: Sketch, asked: Sequence[Outcome]) -> tuple[Decomposition, ...]:
+    if not asked:
+        return ()
     spec = monitor.spec
-    c: Comparison = compare(
-        monitor.reference, after, alpha=spec.alpha, min_effect=spec.min_effect, outcomes=list(asked)
-    )
-    places = {each.name: place for place, each in enumerate(asked)}
-    mine = (each for each in c.decompositions if each.outcome.name in places)
-    return tuple(sorted(mine, key=lambda each: places[each.outcome.name]))
+    c = compare(monitor.reference, after, alpha=spec.alpha, min_effect=spec.min_effect, outcomes=asked)
+    return tuple(each for each in c.decompositions if each.outcome in asked)
 
 
 def _against_span(
@@ -182,6 +184,8 @@ def _against_span(
     after: tuple[int, int],
     seed: int,
 ) -> tuple[Decomposition, ...]:
+    if not asked:
+        return ()
     every = store.clusters(monitor.spec.name, reference=monitor.reference.hash)
     known = [each for each in every if each.born < after[1] and (each.gone is None or each.gone > after[0])]
     named = cells_of(monitor, later.total, known)

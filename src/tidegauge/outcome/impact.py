@@ -283,38 +283,39 @@ def _where(d: Decomposition) -> str:
     kind = _largest(d)
     if _harm(d, kind.change) < MOSTLY * _harm(d, d.change):
         return f"; the {points} is spread over new, moved and ordinary traffic"
-    place = {"new": _new_place, "mix": _mix_place, "within": _within_place}[kind.kind](d)
-    return f"; of the {points} {_size_of(d, kind.change).removesuffix(' points')} sit in {place}"
+    change, place = {"new": _new_place, "mix": _mix_place, "within": _within_place}[kind.kind](d)
+    return f"; of the {points} {_size_of(d, change).removesuffix(' points')} sit in {place}"
 
 
 def _largest(d: Decomposition) -> Contribution:
     return max((d.new, d.mix, d.within), key=lambda c: _harm(d, c.change))
 
 
-def _new_place(d: Decomposition) -> str:
-    """New clusters, where they hold most of what is new; else what is far from everything known."""
+def _new_place(d: Decomposition) -> tuple[float, str]:
+    """New clusters, where they hold most of what is new, and how much; else what is far from everything known."""
     groups = [c for c in d.groups if c.kind == "new" and _harm(d, c.change) > 0 and c.group != REST]
     clusters = [c for c in groups if not c.group.startswith("far from")]
-    if _harm(d, sum(c.change for c in clusters)) < MOSTLY * _harm(d, d.new.change):
+    change = sum(c.change for c in clusters)
+    if _harm(d, change) < MOSTLY * _harm(d, d.new.change):
         held = _per_cent(d.new.share_after)
-        return f"rows far from everything known, {held} of the traffic{_examples(groups)}"
+        return d.new.change, f"rows far from everything known, {held} of the traffic{_examples(groups)}"
     many = COUNTS[len(clusters)] if len(clusters) < len(COUNTS) else str(len(clusters))
     held = _per_cent(sum(c.share_after for c in clusters))
     plural = "s that hold" if len(clusters) > 1 else " that holds"
-    return f"{many} new cluster{plural} {held} of the traffic{_examples(clusters)}"
+    return change, f"{many} new cluster{plural} {held} of the traffic{_examples(clusters)}"
 
 
-def _mix_place(_: Decomposition) -> str:
-    return "the mix of known traffic"
+def _mix_place(d: Decomposition) -> tuple[float, str]:
+    return d.mix.change, "the mix of known traffic"
 
 
-def _within_place(d: Decomposition) -> str:
+def _within_place(d: Decomposition) -> tuple[float, str]:
     """The one group in which most of it sits, or ordinary traffic all over."""
     groups = [c for c in d.groups if c.kind == "within" and c.group != REST]
     worst = max(groups, key=lambda c: _harm(d, c.change), default=None)
     if worst is None or _harm(d, worst.change) < MOSTLY * _harm(d, d.within.change):
-        return "ordinary traffic"
-    return f"{_clip(worst.group)}{_examples([worst])}"
+        return d.within.change, "ordinary traffic"
+    return worst.change, f"{_clip(worst.group)}{_examples([worst])}"
 
 
 def _examples(groups: Sequence[Contribution]) -> str:

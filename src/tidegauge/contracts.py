@@ -111,6 +111,10 @@ class Store(Protocol):
         """
         ...
 
+    def landed(self, stream: str, names: Collection[str]) -> frozenset[str]:
+        """Return those of these batches that landed, and are still remembered."""
+        ...
+
     def leading(self, stream: str) -> AbstractContextManager[Desk | None]:
         """Hold what only one may do for a stream at a time, in one transaction; None where another holds it."""
         ...

@@ -10,7 +10,7 @@ import typer
 
 from tidegauge.cli import options
 from tidegauge.cli.landing import Tally, digest_of, files_of, numbered, whole_batches
-from tidegauge.cli.monitored import Opened, columns_of, opened, recorder_of
+from tidegauge.cli.monitored import Opened, opened, recorder_of
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import note
 from tidegauge.errors import UsageError
@@ -96,7 +96,7 @@ def _patient(spec: StreamSpec, lateness: str | None, *, settle: bool) -> StreamS
 
 def _land(recorder: Recorder, paths: list[Path], tally: Tally) -> Iterator[tuple[int, tuple[Window, ...]]]:
     """Land files, and yield the rows of each batch and what closes with it."""
-    columns, landed = columns_of(recorder), 0
+    columns, landed = recorder.columns, 0
     for path in _by_first_time(paths, columns):
         for name, batch in numbered(digest_of(path), whole_batches(path, columns)):
             if _is_settled(recorder, batch):

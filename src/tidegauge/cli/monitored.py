@@ -12,7 +12,7 @@ from tidegauge.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from tidegauge.monitor import Monitor
-    from tidegauge.records import Columns, StreamState
+    from tidegauge.records import StreamState
     from tidegauge.report.windows import Unit
     from tidegauge.run import Recorder
     from tidegauge.run.alarms import Lookout
@@ -143,12 +143,3 @@ def login() -> str:
     except (KeyError, OSError, ImportError):
         return ""
 
-
-def columns_of(recorder: Recorder) -> Columns:
-    """How a stream's rows are read: int8 as the reference's were, and a row without a time is set aside."""
-    from dataclasses import replace
-
-    from tidegauge.cli.inputs import scaled_as
-
-    spec = recorder.spec
-    return replace(scaled_as(recorder.monitor().reference, spec.sides, spec.columns.scale), strict_times=False)

@@ -8,7 +8,7 @@ import typer
 
 from tidegauge.cli import options
 from tidegauge.cli.landing import STDIN, Tally, batches_of, digest_of, files_of, joint_digest, numbered, whole_batches
-from tidegauge.cli.monitored import columns_of, note_waiting, opened, recorder_of
+from tidegauge.cli.monitored import note_waiting, opened, recorder_of
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import busy, progress
 from tidegauge.errors import UsageError
@@ -89,7 +89,7 @@ def _check(stream: StreamSpec, *, remove: bool, replace: bool) -> None:
 
 
 def _batches(recorder: Recorder, paths: list[Path], name: str | None, *, remove: bool) -> Iterator[tuple[str, Batch]]:
-    columns, place = columns_of(recorder), 0
+    columns, place = recorder.columns, 0
     for path in paths:
         batches = whole_batches(path, columns)
         if name is None:
@@ -108,7 +108,7 @@ def _replace(recorder: Recorder, paths: list[Path], name: str | None, tally: Tal
     if replaced_by(recorder) == mark:
         tally.same = True
         return ()
-    columns = columns_of(recorder)
+    columns = recorder.columns
     return replace_whole(recorder, tally.counting(batches_of(paths, columns)), name=mark)
 
 

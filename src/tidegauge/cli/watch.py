@@ -16,7 +16,7 @@ import typer
 
 from tidegauge.cli import options
 from tidegauge.cli.landing import STDIN
-from tidegauge.cli.monitored import columns_of, opened, recorder_of
+from tidegauge.cli.monitored import opened, recorder_of
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import note
 from tidegauge.errors import UsageError
@@ -147,7 +147,7 @@ def _feed(recorder: Recorder, source_name: str) -> Feed:
 
     stream = recorder.spec
     name = source_name if stream.source == STDIN else ""
-    return open_feed(stream.source, columns_of(recorder), table=stream.table, key=stream.key, name=name)
+    return open_feed(stream.source, recorder.columns, table=stream.table, key=stream.key, name=name)
 
 
 def _run(

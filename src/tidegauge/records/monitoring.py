@@ -121,7 +121,8 @@ class Landing:
     ``future`` among them; ``watermark`` is the latest event time so far; ``segments`` are met here for the first time;
     ``model`` is what is wrong with the model's identity, None where this batch says nothing of it. A ``serial`` landing
     depends on the rows before it, as panes of N rows do, and so moves the version on. ``places`` are kept of rows whose
-    outcomes come late.
+    outcomes come late. ``joined`` are the ids of other batches whose rows it holds: it lands only where none of them
+    did.
     """
 
     stream: str
@@ -138,6 +139,7 @@ class Landing:
     model: str | None = None
     serial: bool = False
     places: tuple[RowPlace, ...] = field(default=(), repr=False)
+    joined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from tidegauge.contracts import Clock, Store
 from tidegauge.errors import StoreError, UsageError
 from tidegauge.gate import admit
 from tidegauge.monitor import Canaries, Monitor
-from tidegauge.records import Batch, Landed, Landing, Position, StreamState, Window
+from tidegauge.records import Batch, Columns, Landed, Landing, Position, StreamState, Window
 from tidegauge.run.alarms import Lookout
 from tidegauge.run.baseline import check_model, check_pane, in_force, rebaseline
 from tidegauge.run.buffer import Buffer, Row
@@ -114,6 +115,12 @@ class Recorder:
             self._monitor = Monitor(self.spec, in_force(self.store, state), self._canaries)
         return self._monitor
 
+    @property
+    def columns(self) -> Columns:
+        """How rows are read: int8 as the reference's were, and a row without a time is set aside."""
+        scale = self.spec.columns.scale or self.monitor().reference.stored.scale or self.spec.sides.scale
+        return replace(self.spec.sides, scale=scale, strict_times=False)
+
     def observe(
         self,
         x: Any,
@@ -123,6 +130,7 @@ class Recorder:
         model_id: str = "",
         removed: bool = False,
         generation: int | None = None,
+        joined: tuple[str, ...] = (),
         **columns: Any,
     ) -> Landed:
         """Land one batch; whatever happens, all of it or nothing.
@@ -140,6 +148,8 @@ class Recorder:
             The rows leave the snapshot.
         generation : int, optional
             The generation of the snapshot that they belong to; the present one where None.
+        joined : tuple of str
+            Ids of other batches whose rows are in this one: where any of them landed before, none of it lands.
         **columns
             As of ``tidegauge.gate.admit``: ``ids``, ``texts``, ``times``, ``sessions``, ``segments``, ``outcomes``.
 
@@ -163,6 +173,7 @@ class Recorder:
                 removed=removed,
                 generation=generation,
             )
+            landing = replace(landing, joined=joined)
             self.landing, landed = landing, self.store.land(landing)
             if landed != "stale":
                 self._unmerged += landed == "landed"

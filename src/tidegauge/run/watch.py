@@ -61,7 +61,7 @@ def watch(
         else:
             _pump(recorder, feed, stop, tell)
         _note_faults(recorder, feed, stop, tell)
-        _read_series(recorder, series, stop, tell)
+        read_series(recorder, series, stop, tell)
         if once or feed.ended or stop.is_set():
             return
         note_silence(recorder, stop, tell)
@@ -104,7 +104,8 @@ def _note_faults(recorder: Recorder, feed: Feed, stop: threading.Event, tell: Te
         note(recorder.store, [Event(recorder.spec.name, "source", recorder.now(), text) for text in faults], stop, tell)
 
 
-def _read_series(recorder: Recorder, series: ReadySeries, stop: threading.Event, tell: Tell) -> None:
+def read_series(recorder: Recorder, series: ReadySeries, stop: threading.Event, tell: Tell) -> None:
+    """Read what is new of ready series, and tell of what happened."""
     name = recorder.spec.name
     events = patiently(lambda: series.read(recorder.now()), stop, lambda why: tell(Progress(name, waiting=why)))
     if events:

@@ -38,6 +38,7 @@ from tidegauge.spec.length import (
 from tidegauge.spec.outcomes import NAME as OUTCOME_NAME
 from tidegauge.spec.outcomes import NAME_WANTED as OUTCOME_NAME_WANTED
 from tidegauge.spec.outcomes import OutcomeSettings
+from tidegauge.spec.server import Server
 from tidegauge.spec.table import (
     NAME,
     NAME_WANTED,
@@ -446,6 +447,7 @@ class Spec(Table):
     poll: Annotated[Seconds, Field(ge=1)] = 10
     """How long to wait before looking for new rows again."""
     alarms: Alarms = Alarms()
+    server: Server = Server()
     streams: dict[str, StreamSpec] = Field(default={})
     """What is monitored, by name."""
 

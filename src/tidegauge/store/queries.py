@@ -26,6 +26,7 @@ from tidegauge.store import rows
 from tidegauge.store.schema import (
     alarms,
     annotations,
+    batches,
     calibrations,
     clusters,
     events,
@@ -199,6 +200,15 @@ def find_places(connection: sa.Connection, stream: str, ids: Collection[str]) ->
         for row in connection.execute(wanted):
             row_id = by_digest[bytes(row.digest)]
             found[row_id] = rows.place_of(row, row_id)
+    return found
+
+
+def find_batches(connection: sa.Connection, stream: str, digests: Sequence[str]) -> set[str]:
+    """Return those of these digests that are of batches which landed."""
+    found = set[str]()
+    for some in batched(digests):
+        wanted = sa.select(batches.c.digest).where(batches.c.stream == stream, batches.c.digest.in_(some))
+        found.update(connection.execute(wanted).scalars())
     return found
 
 

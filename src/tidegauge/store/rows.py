@@ -162,8 +162,9 @@ def state_of(row: sa.Row[Any]) -> StreamState:
 def check_landing(landing: Landing) -> None:
     """Refuse a landing that cannot be kept or that contradicts itself."""
     name("stream", landing.stream)
-    if not landing.batch:
-        raise UsageError("batch", got="no id", want="an id")
+    names = (landing.batch, *landing.joined)
+    if not all(names) or len(set(names)) < len(names):
+        raise UsageError("batch", got="no id, or one twice", want="an id of its own")
     for segment in landing.segments:
         name("segment", segment)
     for part in landing.parts:

@@ -143,20 +143,21 @@ class SqlStore:
             Where the database could not keep it; then nothing of it is kept.
         """
         rows.check_landing(landing)
-        batch = {"stream": landing.stream, "digest": rows.digest(landing.batch)}
+        digests = [rows.digest(name) for name in (landing.batch, *landing.joined)]
         latest = self._clock() if landing.watermark is None else rows.moment("watermark", landing.watermark)
         kept_parts = [rows.part_values(part) for part in landing.parts]
         kept_events = [rows.event_values(event) for event in landing.events]
         kept_places = rows.places_values(landing.places)
         with self._writing() as connection:
             state = queries.find_state(connection, landing.stream, lock=True)
-            if connection.execute(sa.select(batches.c.digest).where(*_same(batches, batch))).first() is not None:
+            if queries.find_batches(connection, landing.stream, digests):
                 return "repeated"
             if _is_stale(landing, state):
                 return "stale"
             if _is_overtaken(connection, landing):
                 return "overtaken"
-            connection.execute(sa.insert(batches), {**batch, "latest": latest})
+            known = [{"stream": landing.stream, "digest": digest, "latest": latest} for digest in digests]
+            connection.execute(sa.insert(batches), known)
             if kept_parts:
                 connection.execute(sa.insert(parts), kept_parts)
             queries.put_events(connection, kept_events)
@@ -168,6 +169,13 @@ class SqlStore:
                 connection.execute(sa.update(positions).where(*_same(positions, key)).values(values))
             queries.put_state(connection, _after(landing, state))
         return "landed"
+
+    def landed(self, stream: str, names: Collection[str]) -> frozenset[str]:
+        """Return those of these batches that landed, and are still remembered."""
+        by_digest = {rows.digest(name): name for name in names}
+        with self._reading() as connection:
+            found = queries.find_batches(connection, stream, list(by_digest))
+        return frozenset(by_digest[digest] for digest in found)
 
     @contextmanager
     def leading(self, stream: str) -> Generator[SqlDesk | None]:

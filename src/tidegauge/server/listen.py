@@ -57,11 +57,12 @@ def check_host(settings: Server) -> None:
 def bound(settings: Server) -> socket.socket:
     """Bind the address, so that what is wrong with it shows before anything begins."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    place = socket.socket(family, socket.SOCK_STREAM)
     try:
-        place = socket.socket(family, socket.SOCK_STREAM)
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind((settings.host, settings.port))
     except OSError as error:
+        place.close()
         where = f"server {settings.host}:{settings.port}"
         hint = "Set server.port, or say --port; 0 takes a free one"
         raise UsageError(where, got=error.strerror or "no such address", want="a free one", hint=hint) from None

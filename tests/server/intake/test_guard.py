@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import socket
 import subprocess
@@ -25,6 +26,13 @@ from tidegauge.spec.server import Server, Token
 
 BATCHES = "/v1/streams/queries/batches"
 BODY = {"vectors": [[1.0] * 8]}
+MAIN = "import sys; from tidegauge.cli import run; sys.exit(run(sys.argv[1:]))"
+JUNK = (
+    b"\x16\x03\x01\x02\x00",
+    b"GET /\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 70_000,
+    b"\r\n" * 50,
+)
 
 
 @pytest.fixture
@@ -45,13 +53,9 @@ def bearer(token):
 
 def test_a_scope_lets_in_for_its_own_and_for_no_more(guarded):
     client, tokens = guarded
-    assert [
-        client.post(BATCHES, json=BODY, headers=bearer(tokens[s])).status_code for s in ("write", "read", "admin")
-    ] == [
-        202,
-        403,
-        202,
-    ]
+    scopes = ("write", "read", "admin")
+    statuses = [client.post(BATCHES, json=BODY, headers=bearer(tokens[scope])).status_code for scope in scopes]
+    assert statuses == [202, 403, 202]
     assert client.post(BATCHES, json=BODY).status_code == 401
 
 
@@ -123,9 +127,8 @@ def test_without_tokens_only_names_of_this_machine_are_answered(client, service)
 def test_a_form_of_another_site_cannot_send(client, service):
     for media in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         assert client.post(BATCHES, content=b'{"vectors": [[1]]}', headers={"content-type": media}).status_code == 415
-    answer = client.options(
-        BATCHES, headers={"origin": "https://evil.example.org", "access-control-request-method": "POST"}
-    )
+    asked = {"origin": "https://evil.example.org", "access-control-request-method": "POST"}
+    answer = client.options(BATCHES, headers=asked)
     assert "access-control-allow-origin" not in answer.headers
     assert service.store.state("queries").seen == 0
 
@@ -200,13 +203,12 @@ def served(spec, tmp_path):
     import yaml
 
     told = spec.model_dump(mode="json", by_alias=True, include={"database", "streams"}, exclude_defaults=True)
-    for name, stream in told["streams"].items():
+    for stream in told["streams"].values():
         stream.pop("name", None)
     settings = tmp_path / "tidegauge.yaml"
     settings.write_text(yaml.safe_dump(told))
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from tidegauge.cli import run; sys.exit(run(sys.argv[1:]))"]
-        + ["serve", "--port", "0", "--config", str(settings)],
+        [sys.executable, "-c", MAIN, "serve", "--port", "0", "--config", str(settings)],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -240,19 +242,12 @@ def test_sigterm_answers_what_is_in_hand_and_leaves_in_peace(served):
 
 def test_garbage_on_the_wire_is_answered_and_the_service_goes_on(served):
     _, port = served
-    for junk in (
-        b"\x16\x03\x01\x02\x00",
-        b"GET /\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 70_000,
-        b"\r\n" * 50,
-    ):
+    for junk in JUNK:
         with socket.create_connection(("127.0.0.1", port)) as line:
             line.sendall(junk)
             line.settimeout(3)
-            try:
+            with contextlib.suppress(OSError):
                 line.recv(4096)
-            except OSError:
-                pass
     with socket.create_connection(("127.0.0.1", port)) as line:
         line.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert line.recv(4096).startswith(b"HTTP/1.1 200")

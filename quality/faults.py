@@ -1,8 +1,9 @@
-"""Kills: watchers of a folder are killed without warning, again and again; what they acknowledged is stored, once.
+"""Kills: watchers of a folder, and services, are killed without warning, again and again; what they acknowledged is
+stored, once.
 
 A repetition writes 10,000 rows as files, and starts one watcher, or two on the same folder and store. Each is killed
 (SIGKILL) after a random time, started anew, and left to finish after ``kills`` kills. A watcher prints what it landed;
-what it printed was acknowledged. The windows are held against those of a run that nobody disturbed.
+what it printed was acknowledged. Of a service that is what it answered 202 or 200 to. The windows are held against those of a run that nobody disturbed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from quality import served
 from quality.harness import Cell, Mode, Result, Row
 
 WIDTH, ROWS, FILES, BATCH, SECONDS = 16, 10_000, 20, 100, 7200
@@ -62,20 +64,25 @@ def cells(mode: Mode) -> list[Cell]:
     return [
         Cell("one watcher", loops, {"watchers": 1, "kills": kills}),
         Cell("two watchers of one folder", loops // 2 or 1, {"watchers": 2, "kills": kills}),
+        Cell("a service, one caller", loops // 2 or 1, {"senders": 1, "kills": kills}),
+        Cell("a service, four callers", loops // 2 or 1, {"senders": 4, "kills": kills}),
     ]
 
 
 def fingerprint() -> str:
     """The settings: a kill finds another place in every run."""
-    return hashlib.sha256(repr((WATCH, CONFIG, ROWS, BATCH)).encode()).hexdigest()[:10]
+    return hashlib.sha256(repr((WATCH, served.SERVE, CONFIG, ROWS, BATCH)).encode()).hexdigest()[:10]
 
 
 def measure(cell: Cell, rng: np.random.Generator) -> Result:
     """One loop of kills, and what is in the store after it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write(folder)
-        heard, kills = _killed(folder, cell.settings["watchers"], cell.settings["kills"], rng)
+        bodies = _write(folder, sourced="watchers" in cell.settings)
+        if "watchers" in cell.settings:
+            heard, kills = _killed(folder, cell.settings["watchers"], cell.settings["kills"], rng)
+        else:
+            heard, kills = served.killed(folder, bodies, cell.settings["senders"], cell.settings["kills"], rng)
         found = stored(folder)
         return {
             "kills": kills,
@@ -105,8 +112,8 @@ def rows(results: dict[str, list[Result]]) -> list[Row]:
     return table
 
 
-def _write(folder: Path) -> None:
-    """Files of rows in time order, a reference, and the settings."""
+def _write(folder: Path, *, sourced: bool = True) -> list[dict[str, Any]]:
+    """Files of rows in time order, a reference, and the settings; the rows as bodies of requests."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -125,7 +132,17 @@ def _write(folder: Path) -> None:
         }
         pq.write_table(pa.table(table), folder / "rows" / f"part-{i}.parquet")
     Reference.fit(rng.standard_normal((400, WIDTH)).astype(np.float32)).save(folder / "normal.tg")
-    (folder / "tidegauge.toml").write_text(CONFIG.format(batch=BATCH))
+    settings = CONFIG.format(batch=BATCH)
+    (folder / "tidegauge.toml").write_text(settings if sourced else settings.replace('source = "rows"\n', ""))
+    return [
+        {
+            "vectors": x[part].tolist(),
+            "ids": [f"r{row}" for row in part],
+            "times": times[part].tolist(),
+            "segments": [("de", "en")[row % 2] for row in part],
+        }
+        for part in np.array_split(np.arange(ROWS), ROWS // BATCH)
+    ]
 
 
 def _start(folder: Path) -> subprocess.Popen[str]:

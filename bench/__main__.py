@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import decision, memory, profiles, sketching, start, watching
+from bench import client, decision, load, memory, profiles, sketching, start, watching
 from quality.harness import Mode, Row, print_rows, report, save
 
 RESULTS = Path(__file__).parent / "results"
@@ -23,6 +23,8 @@ TABLES: dict[str, Callable[[Mode], list[Row]]] = {
     "memory": memory.rows,
     "start": start.rows,
     "watch": watching.rows,
+    "client": client.rows,
+    "load": load.rows,
 }
 
 

@@ -31,7 +31,7 @@ from tidegauge.records import (
 from tidegauge.reference import Reference
 from tidegauge.run.moved import moved
 from tidegauge.sketch.sketch import Sketch
-from tidegauge.spec import Alarms, StreamSpec
+from tidegauge.spec import Alarms, Spec, StreamSpec
 from tidegauge.window.moment import moment
 
 MOST_PANES = 20_000
@@ -48,6 +48,16 @@ KEEP_MESSAGES = 90 * 86_400
 """Seconds for which messages that arrived are kept."""
 OUTSIDE = ("model changed", "data quality")
 """States of windows whose rows are not judged."""
+
+
+def sharing(spec: Spec) -> int:
+    """How many streams share the budget of false alarms: those that raise any."""
+    return max(sum(each.kind == "stream" and each.alarm.enabled for each in spec.streams.values()), 1)
+
+
+def lookout_of(spec: Spec, stream: StreamSpec) -> Lookout:
+    """What raises a stream's alarms, with its share of the budget."""
+    return Lookout(stream, spec.alarms, sharing(spec))
 
 
 class Lookout:

@@ -7,8 +7,29 @@ from tidegauge.errors import UsageError
 from tidegauge.records import Annotation, AnnotationKind
 from tidegauge.run.answer import find
 
+MOMENTS: tuple[AnnotationKind, ...] = ("deploy", "note")
+"""What may be of a moment, which is now if nothing is said."""
 JUDGEMENTS: tuple[AnnotationKind, ...] = ("real", "noise")
 """What may be said of an alarm."""
+
+
+def span_of(kind: AnnotationKind, since: int | None, until: int | None, now: int) -> tuple[int, int]:
+    """Where it begins and ends: a moment where no end is said of a deploy or a note, and until now otherwise.
+
+    Examples
+    --------
+    >>> span_of("deploy", None, None, 60), span_of("holiday", 0, None, 60)
+    ((60, 60), (0, 60))
+    """
+    if kind == "noise":
+        raise UsageError("noise", got="a time", want="an alarm", hint="Say which alarm was noise")
+    if since is None and kind not in MOMENTS:
+        raise UsageError("--since", got="nothing", want=f"when the {kind} began")
+    first = now if since is None else since
+    last = until if until is not None else first if kind in MOMENTS else now
+    if last < first:
+        raise UsageError("--until", got="an end before the beginning", want="one after it", hint="Say --until")
+    return first, last
 
 
 def judge(store: Store, alarm: str, kind: AnnotationKind, text: str = "", *, by: str = "", at: float) -> Annotation:

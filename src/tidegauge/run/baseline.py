@@ -26,6 +26,12 @@ def in_force(store: Store, state: StreamState) -> Reference:
     return Reference.from_bytes(store.reference(state.reference), f"reference {state.reference[:12]} of the store")
 
 
+def monitor_of(store: Store, spec: StreamSpec, state: StreamState) -> Monitor:
+    """A stream's chain under the reference in force; refused where the settings cut it in other panes."""
+    check_pane(spec, state)
+    return Monitor(spec, in_force(store, state))
+
+
 def check_model(spec: StreamSpec, reference: Reference) -> None:
     """Refuse a reference of another model, or of another width, than the settings say."""
     what = f"stream {spec.name}, reference {reference.hash[:12]}"

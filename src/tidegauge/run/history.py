@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidegauge.contracts import Store
+from tidegauge.errors import UsageError
 from tidegauge.monitor import Monitor
-from tidegauge.records import ALL, PaneKey, Part, Window
+from tidegauge.records import ALL, PaneKey, Part, StreamState, Window
 from tidegauge.sketch.sketch import Sketch
 from tidegauge.window.ladder import cover, slides
+
+
+def check_segment(state: StreamState, segment: str) -> None:
+    """Refuse a segment that a stream does not have."""
+    if segment and segment not in state.segments:
+        known = ", ".join(state.segments) or "none: the stream has no segments"
+        raise UsageError("--segment", got=repr(segment), want=f"one of {known}")
 
 
 def span(store: Store, monitor: Monitor, since: int, until: int, segment: str = ALL) -> Sketch:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tidegauge.contracts import Clock
 from tidegauge.errors import DataError, MismatchError, UsageError
 from tidegauge.gate import concat
-from tidegauge.records import Batch, Landed, StreamState
+from tidegauge.records import Batch, Landed, StreamState, Window
 from tidegauge.run.recorder import Recorder
 
 LONGEST_RETRY = 60
@@ -69,6 +69,8 @@ class Intake:
         Rows that may wait. One batch may always wait, however large it is.
     landed : callable
         Hears of each landing: how many rows, and in how many seconds.
+    settled : callable
+        Hears of windows that closed after a landing, or of what went wrong with that.
     clock : callable
 
     Examples
@@ -95,10 +97,11 @@ class Intake:
         *,
         waiting: int = 65_536,
         landed: Callable[[int, float], None] = lambda _rows, _seconds: None,
+        settled: Callable[[tuple[Window, ...], Exception | None], None] = lambda _windows, _error: None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.recorder = recorder
-        self._most, self._told, self._clock = waiting, landed, clock
+        self._most, self._told, self._settled, self._clock = waiting, landed, settled, clock
         self._given: deque[_Given] = deque()
         self._rows, self._rate = 0, 0.0
         self._changed = threading.Condition()
@@ -170,6 +173,7 @@ class Intake:
             group = [each for each in group if each.future.set_running_or_notify_cancel()]
             if group:
                 self._answer(group)
+                self._settle()
 
     def _next(self) -> list[_Given]:
         """The batches at the head of the queue that can land as one; a name that is there twice begins another."""
@@ -199,6 +203,15 @@ class Intake:
                 each.future.set_exception(receipt)
             else:
                 each.future.set_result(receipt)
+
+    def _settle(self) -> None:
+        """Close what the landed rows make due. What goes wrong here is no caller's, and is tried again."""
+        try:
+            windows = self.recorder.settle()
+        except Exception as error:
+            self._settled((), error)
+        else:
+            self._settled(windows, None)
 
     def _land(self, group: list[_Given]) -> list[Receipt | Exception]:
         recorder = self.recorder

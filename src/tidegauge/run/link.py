@@ -29,8 +29,9 @@ from tidegauge.records import (
     Study,
 )
 from tidegauge.run.alarms import OUTSIDE
+from tidegauge.run.baseline import monitor_of
 from tidegauge.run.change import Changed, changed
-from tidegauge.spec import StreamSpec
+from tidegauge.spec import Spec, StreamSpec
 
 Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
@@ -216,6 +217,12 @@ def link(
         alarms,
         annotations,
     )
+
+
+def documents_of(store: Store, spec: Spec, stream: StreamSpec) -> Monitor | None:
+    """The chain of the snapshot that answers a stream's queries; None where it has none, or nothing is kept of it."""
+    state = next((each for each in store.streams() if each.stream == stream.documents and each.reference), None)
+    return None if state is None else monitor_of(store, spec.streams[stream.documents], state)
 
 
 def chosen(spec: StreamSpec, names: Sequence[str]) -> tuple[Outcome, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tidegauge.contracts import Clock
 from tidegauge.errors import TidegaugeError, UsageError
+from tidegauge.records import ALL, Window
 from tidegauge.run import Recorder
 from tidegauge.run.delivery import keep_delivering
 from tidegauge.run.intake import Intake
@@ -47,7 +48,6 @@ class Service:
         self.intakes: dict[str, Intake] = {}
         self.gauges = Gauges({name: lambda name=name: self._waiting(name) for name in spec.streams})
         self._stop = threading.Event()
-        self._wakes = {name: threading.Event() for name in spec.streams}
         self._threads: list[threading.Thread] = []
         self._opening = threading.Lock()
 
@@ -73,7 +73,7 @@ class Service:
                 recorder = self._recorder(stream)
                 recorder.monitor()  # without a reference nothing can be kept
                 waiting = self.spec.server.waiting
-                self.intakes[name] = Intake(recorder, waiting=waiting, landed=self._landed(name))
+                self.intakes[name] = Intake(recorder, waiting=waiting, landed=self.gauges.landed, settled=self._settled(name))
         return self.intakes[name]
 
     def start(self) -> None:
@@ -91,8 +91,6 @@ class Service:
     def stop(self) -> None:
         """Take nothing more, keep what was taken, and end every thread."""
         self._stop.set()
-        for wake in self._wakes.values():
-            wake.set()
         with self._opening:
             intakes = list(self.intakes.values())
         for intake in intakes:
@@ -108,12 +106,16 @@ class Service:
         streams = sum(each.kind == "stream" and each.alarm.enabled for each in self.spec.streams.values())
         return Recorder(self.store, stream, alarms=self.spec.alarms, streams=max(streams, 1), clock=self.clock)
 
-    def _landed(self, name: str) -> Callable[[int, float], None]:
-        def landed(rows: int, seconds: float) -> None:
-            self.gauges.landed(rows, seconds)
-            self._wakes[name].set()
+    def _settled(self, name: str) -> Callable[[tuple[Window, ...], Exception | None], None]:
+        def settled(windows: tuple[Window, ...], error: Exception | None) -> None:
+            if error is not None:
+                self._fault(f"close {name}", error)
+                return
+            self.faults.pop(f"close {name}", None)
+            if windows:
+                self._told(Progress(name, windows=windows))
 
-        return landed
+        return settled
 
     def _begin(self, name: str, work: Work) -> None:
         def run() -> None:
@@ -142,7 +144,7 @@ class Service:
             feed = open_feed(stream.source, recorder.columns, table=stream.table, key=stream.key)
             watch(recorder, feed, stop, self._told, poll=self.spec.poll)
         else:
-            tend(recorder, stop, self._wakes[stream.name], self._told, poll=self.spec.poll)
+            tend(recorder, stop, self._told, poll=self.spec.poll)
 
     def _deliver(self, stop: threading.Event) -> None:
         keep_delivering(self.store, self.spec.alarms, clock=self.clock, stop=stop, tell=logger.info)
@@ -151,7 +153,7 @@ class Service:
         if done.waiting:
             logger.warning("%s: %s", done.stream, done.waiting)
         for window in done.windows:
-            if window.key.segment == "*" or not window.key.segment:
+            if window.key.segment == ALL:
                 logger.info("%s: window from %d closed: %s", done.stream, window.key.start, window.state)
         for event in done.events:
             logger.info("%s: %s", done.stream, event.kind)

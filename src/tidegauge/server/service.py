@@ -72,8 +72,8 @@ class Service:
                 stream = self.stream(name)
                 recorder = self._recorder(stream)
                 recorder.monitor()  # without a reference nothing can be kept
-                waiting = self.spec.server.waiting
-                self.intakes[name] = Intake(recorder, waiting=waiting, landed=self.gauges.landed, settled=self._settled(name))
+                waiting, told = self.spec.server.waiting, self._settled(name)
+                self.intakes[name] = Intake(recorder, waiting=waiting, landed=self.gauges.landed, settled=told)
         return self.intakes[name]
 
     def start(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,12 +16,10 @@ import numpy as np
 from quality.harness import Mode, Row
 from tidegauge.client import Client
 
-CALLS = 1000
-"""Of a turn, a second long: rows come at a rate, and the thread sends some of them during the turn."""
-PERIOD = 1_000_000
-"""Nanoseconds from call to call."""
-AWAKE = 200_000
-"""Nanoseconds of work before a call: a service that calls is not one that slept a moment ago."""
+CALLS = 2000
+"""Of a turn and a side."""
+WORK = 250_000
+"""Nanoseconds of a service's own work before each call, which leaves the thread its share of the time."""
 SERVICE = "from bench.client import serve; serve()"
 
 
@@ -45,12 +42,12 @@ def _over(width: int, kind: str, turns: int) -> list[Row]:
         }
         found: dict[str, list[np.ndarray]] = {name: [] for name in calls}
         for turn in range(turns + 1):
-            for name, call in list(calls.items())[:: 1 if turn % 2 else -1]:
-                spent = _spent(call)
-                client.flush(30)
-                bare.queue.clear()
-                if turn:  # the first imports pyarrow and opens the connection
-                    found[name].append(np.quantile(spent, (0.5, 0.99)) / 1e3)
+            spent = _spent(calls, x)
+            client.flush(30)
+            bare.queue.clear()
+            if turn:  # the first imports pyarrow and opens the connection
+                for name, each in spent.items():
+                    found[name].append(np.quantile(each, (0.5, 0.99)) / 1e3)
         stats = client.stats.rows
     made = []
     for name in list(calls)[1:]:
@@ -73,18 +70,18 @@ def _medians(quantiles: list[np.ndarray]) -> list[float]:
     return [float(each) for each in np.median(quantiles, axis=0)]
 
 
-def _spent(call: Callable[[int], object]) -> np.ndarray:
-    """Nanoseconds of each call, at a steady rate, so that the sending thread has its share of the time."""
-    spent = np.empty(CALLS)
-    began = perf_counter_ns()
+def _spent(calls: dict[str, Callable[[int], object]], x: np.ndarray) -> dict[str, np.ndarray]:
+    """Nanoseconds of each call: all sides by turns, in the midst of the work of a service that compares vectors."""
+    spent = {name: np.empty(CALLS) for name in calls}
+    every = list(calls.items())
     for i in range(CALLS):
-        due = began + i * PERIOD
-        time.sleep(max(due - AWAKE - perf_counter_ns(), 0) / 1e9)
-        while perf_counter_ns() < due:
-            pass
-        start = perf_counter_ns()
-        call(i)
-        spent[i] = perf_counter_ns() - start
+        for name, call in every[i % len(every) :] + every[: i % len(every)]:
+            due = perf_counter_ns() + WORK
+            while perf_counter_ns() < due:
+                x @ x[i % 64]
+            start = perf_counter_ns()
+            call(i)
+            spent[name][i] = perf_counter_ns() - start
     return spent
 
 

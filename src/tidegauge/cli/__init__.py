@@ -34,12 +34,16 @@ from tidegauge.cli import (
     init,
     inspect,
     link,
+    metrics,
     observe,
     outcomes,
     rebaseline,
     report,
+    serve,
     sketch,
     status,
+    templates,
+    token,
     watch,
 )
 from tidegauge.cli.output import emit, note
@@ -74,8 +78,10 @@ _MONITORING = (
     forget,
     export,
     import_,
+    metrics,
 )
-for _command in (*_MEASURING, *_MONITORING, *_ALARMS):
+_SERVING = (serve, token, templates)
+for _command in (*_MEASURING, *_MONITORING, *_ALARMS, *_SERVING):
     app.command(_command.NAME, help=_command.HELP)(_command.command)
 
 

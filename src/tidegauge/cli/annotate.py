@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from tidegauge.cli import options
-from tidegauge.cli.monitored import Opened, login, opened, stream_of, unit_in
+from tidegauge.cli.monitored import Opened, login, opened, stream_of
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import emit, note
-from tidegauge.cli.spans import Since, Until, bounds, newest
+from tidegauge.cli.spans import Since, Until
 from tidegauge.errors import UsageError
+from tidegauge.window.spans import bounds, newest
 
 if TYPE_CHECKING:
     from tidegauge.records import Annotation, AnnotationKind, StreamState
@@ -35,8 +36,6 @@ HELP = options.help_text(
     "tidegauge annotate --list",
     "tidegauge annotate --remove 3",
 )
-_MOMENTS: Final = ("deploy", "note")
-"""What may be of a moment, which is now if nothing is said."""
 _WANTED: Final = f"one of {', '.join(KINDS)}"
 
 
@@ -113,19 +112,13 @@ def _kind(words: Sequence[str]) -> tuple[AnnotationKind, str]:
 
 
 def _span(at: Opened, said: _Said, since: str | None, until: str | None) -> tuple[int, int, Unit]:
-    """Where it begins and ends: a moment where no end is said of a deploy or a note, and until now otherwise."""
+    """Where it begins and ends, and what that is counted in."""
+    from tidegauge.run.annotate import span_of
+
     spec, state = _where(at, said.stream)
     unit: Unit = "rows" if spec.kind == "stream" and spec.pane.unit == "rows" else "seconds"
-    if since is None and said.kind not in _MOMENTS:
-        raise UsageError("--since", got="nothing", want=f"when the {said.kind} began")
-    first, last = bounds(spec, state, since, until, 1)
     now = int(newest(spec, state) if unit == "rows" else time.time())
-    first = now if first is None else first
-    if last is None:
-        last = first if said.kind in _MOMENTS else now
-    if last < first:
-        raise UsageError("--until", got="an end before the beginning", want="one after it", hint="Say --until")
-    return first, last, unit
+    return *span_of(said.kind, *bounds(spec, state, since, until, 1), now), unit
 
 
 def _where(at: Opened, stream: str) -> tuple[StreamSpec, StreamState]:
@@ -145,6 +138,7 @@ def _of(said: _Said, first: int, last: int, by: str) -> Annotation:
 
 
 def _judge(at: Opened, alarm: str, words: Sequence[str], by: str, form: PlainForm, *, timed: bool) -> None:
+    from tidegauge.report.windows import unit_in
     from tidegauge.run.annotate import judge
 
     if timed:
@@ -172,6 +166,7 @@ def _tell(kept: Annotation, unit: Unit, form: PlainForm) -> None:
 
 def _list(at: Opened, stream: str | None, form: PlainForm) -> None:
     from tidegauge.report.alarms import annotation_json, annotation_line, shown_for
+    from tidegauge.report.windows import unit_in
 
     found = at.store.annotations(stream)
     units: dict[str, Unit] = {state.stream: unit_in(at.spec, state) for state in at.store.streams()}

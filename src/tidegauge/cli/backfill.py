@@ -89,7 +89,7 @@ def _patient(spec: StreamSpec, lateness: str | None, *, settle: bool) -> StreamS
         return spec
     if not timed:
         raise UsageError("--lateness", got="panes of rows, which no row is late for", want="panes of time")
-    from tidegauge.cli.spans import length_of
+    from tidegauge.window.spans import length_of
 
     return spec.model_copy(update={"lateness": length_of("--lateness", lateness, spec)})
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegauge.cli import options
-from tidegauge.cli.history import check_segment
-from tidegauge.cli.monitored import Opened, opened, sharing
+from tidegauge.cli.monitored import Opened, opened
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import busy, check_folder, emit, emit_paths, note, progress, writing
-from tidegauge.cli.spans import Since, Until, bounds
+from tidegauge.cli.spans import Since, Until
 from tidegauge.errors import UsageError
+from tidegauge.window.spans import bounds
 
 if TYPE_CHECKING:
     from tidegauge.run.backtest import Backtest
@@ -69,6 +69,7 @@ def command(
     """Print what budgets would have done, and write it."""
     from tidegauge.report.backtest import render, text, write
     from tidegauge.run.backtest import TooShort
+    from tidegauge.run.history import check_segment
 
     budgets = _budgets(budget or [])
     if out is not None:
@@ -127,6 +128,7 @@ def _found(
     segment: str,
     min_effect: float | None,
 ) -> Backtest:
+    from tidegauge.run.alarms import sharing
     from tidegauge.run.backtest import backtest
 
     default = _DEFAULT if spec.pane.unit == "seconds" and until is None else None

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tidegauge.cli import options
-from tidegauge.cli.history import check_segment
-from tidegauge.cli.monitored import lookout_of, opened
+from tidegauge.cli.monitored import opened
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import busy, emit, progress
 
@@ -44,7 +43,9 @@ def command(
     form: Annotated[PlainForm, typer.Option("--format", help="What stdout gets.")] = PlainForm.text,
 ) -> None:
     """Calibrate, and say what is held."""
+    from tidegauge.run.alarms import lookout_of
     from tidegauge.run.calibrate import calibrate
+    from tidegauge.run.history import check_segment
     from tidegauge.run.promise import promises
 
     with opened(config) as at, progress() as bar:

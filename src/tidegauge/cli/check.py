@@ -121,8 +121,8 @@ def look(spec: Spec, file: str, found: Found) -> None:
 
 def _look_at_endpoints(spec: Spec, file: str, found: Found) -> None:
     """Say whom alarms are told to, and whether the keys are there by which messages are signed."""
-    from tidegauge.cli.monitored import sharing
     from tidegauge.deliver.secret import read_secret
+    from tidegauge.run.alarms import sharing
 
     streams = sharing(spec)
     shared = f", shared by {streams} streams" if streams > 1 else ""
@@ -139,8 +139,8 @@ def _look_at_endpoints(spec: Spec, file: str, found: Found) -> None:
 
 def _promised(spec: Spec, states: Mapping[str, StreamState]) -> dict[str, str]:
     """What each stream is promised of false alarms, and what is known to be held where it is recorded."""
-    from tidegauge.cli.monitored import lookout_of
     from tidegauge.report.promise import promise_line, promised_said
+    from tidegauge.run.alarms import lookout_of
     from tidegauge.run.promise import Promise, promises
 
     told: dict[str, str] = {}

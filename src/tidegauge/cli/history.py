@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidegauge.cli import options
 from tidegauge.cli.monitored import Opened, opened
 from tidegauge.cli.output import emit
-from tidegauge.cli.spans import Since, Until, bounds, floor, length_of, newest
+from tidegauge.cli.spans import Since, Until
 from tidegauge.errors import UsageError
+from tidegauge.window.spans import bounds, floor, kept_length, length_of, newest, usual_length
 
 if TYPE_CHECKING:
-    from tidegauge.records import Annotation, Event, FollowedCluster, StreamState, Window
+    from tidegauge.records import Annotation, Event, StreamState, Window
     from tidegauge.report.windows import Unit
     from tidegauge.spec import StreamSpec
 
@@ -34,7 +32,6 @@ HELP = options.help_text(
     "tidegauge history queries --window 1d --every 1h --since 2d --format csv",
     "tidegauge history queries --since 2026-11-01 --clusters --events",
 )
-_SCHEMA = "tidegauge.history/1"
 _NEWEST = 48
 _MOST = 10_000
 
@@ -70,8 +67,10 @@ def command(
     form: Annotated[Table, typer.Option("--format", help="What stdout gets.")] = Table.text,
 ) -> None:
     """Print windows, clusters and events."""
+    from tidegauge.report.history import lines, to_csv, to_dict, within
     from tidegauge.report.windows import unit_of
     from tidegauge.run.baseline import check_pane
+    from tidegauge.run.history import check_segment
 
     if form is Table.csv and (clusters or events):
         raise UsageError("--format csv", got="--clusters or --events", want="windows alone", hint="Say --format json")
@@ -85,43 +84,29 @@ def command(
             shown = _kept(at, spec, length, span, segment)
         else:
             shown = _sliding(at, spec, state, length, every, span, segment)
-        followed = _clusters(at, stream, span) if clusters else None
+        followed = within(at.store.clusters(stream), span) if clusters else None
         happened = _events(at, spec, span) if events else None
         unit = unit_of(spec)
         said = _annotations(at, stream, span, unit)
     if form is Table.csv:
-        emit(_csv(shown, unit))
+        emit(to_csv(shown, unit))
     elif form is Table.json:
-        emit(_json(stream, shown, followed, happened, said, unit))
+        told = to_dict(stream, shown, followed, happened, said, unit)
+        emit(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     else:
-        emit("".join(f"{line}\n" for line in _lines(shown, followed, happened, said, unit)))
-
-
-def check_segment(state: StreamState, segment: str) -> None:
-    """Refuse a segment that a stream does not have."""
-    if segment and segment not in state.segments:
-        known = ", ".join(state.segments) or "none: the stream has no segments"
-        raise UsageError("--segment", got=repr(segment), want=f"one of {known}")
+        emit("".join(f"{line}\n" for line in lines(shown, followed, happened, said, unit)))
 
 
 def _length(spec: StreamSpec, window: str | None, *, slides: bool) -> int:
     """The length of the windows: one that is kept, or a whole number of panes where they slide."""
-    from tidegauge.spec import length_text
-
-    if spec.kind == "snapshot":
-        if window is not None or slides:
-            raise UsageError("--every" if slides else "--window", got="a snapshot", want="a stream, which has windows")
-        return 0
-    pane, unit = spec.pane.length, spec.pane.unit
-    kept = (pane, *spec.windows)
+    if spec.kind == "snapshot" and (window is not None or slides):
+        raise UsageError("--every" if slides else "--window", got="a snapshot", want="a stream, which has windows")
     if window is None:
-        return kept[min(1, len(kept) - 1)]
+        return usual_length(spec)
+    if not slides:
+        return kept_length("--window", window, spec, hint="With --every, windows may be of any length")
     length = length_of("--window", window, spec)
-    if slides:
-        _check_panes("--window", length, spec)
-    elif length not in kept:
-        want = f"one of {', '.join(length_text(each, unit) for each in kept)}"
-        raise UsageError("--window", got=repr(window), want=want, hint="With --every, windows may be of any length")
+    _check_panes("--window", length, spec)
     return length
 
 
@@ -156,16 +141,6 @@ def _sliding(
     return tuple(sliding(at.store, at.monitor(spec.name), length, step, since, until, segment))
 
 
-def _clusters(at: Opened, stream: str, span: Span) -> tuple[FollowedCluster, ...]:
-    """Clusters that were there within a span."""
-    since, until = span
-    return tuple(
-        cluster
-        for cluster in at.store.clusters(stream)
-        if (until is None or cluster.born < until) and (since is None or cluster.gone is None or cluster.gone >= since)
-    )
-
-
 def _events(at: Opened, spec: StreamSpec, span: Span) -> tuple[Event, ...]:
     """Events of a span of time; of all times where spans are rows."""
     since, until = (None, None) if spec.kind == "stream" and spec.pane.unit == "rows" else span
@@ -179,81 +154,3 @@ def _annotations(at: Opened, stream: str, span: Span, unit: Unit) -> list[Annota
 
     since, until = span
     return shown_for(at.store.annotations(stream, since=since, until=until), unit)
-
-
-def _lines(
-    windows: Sequence[Window],
-    clusters: Sequence[FollowedCluster] | None,
-    events: Sequence[Event] | None,
-    annotations: Sequence[Annotation],
-    unit: Unit,
-) -> Iterator[str]:
-    from tidegauge.report.alarms import annotation_line, mark
-    from tidegauge.report.windows import cluster_lines, event_line, window_line
-
-    if not windows:
-        yield "no windows"
-    for place, window in enumerate(windows):
-        if place and windows[place - 1].key.reference != window.key.reference:
-            yield f"-- from here on under reference {window.key.reference[:12]}"
-        yield "  ".join(each for each in (window_line(window, unit), mark(window, annotations)) if each)
-    if clusters is not None:
-        yield ""
-        yield "new clusters:" if clusters else "no new clusters"
-        for cluster in clusters:
-            yield from (f"  {line}" for line in cluster_lines(cluster, unit))
-    if events is not None:
-        yield ""
-        yield "events:" if events else "no events"
-        yield from (f"  {event_line(event, unit)}" for event in events)
-        if annotations:
-            yield ""
-            yield "annotations:"
-            yield from (f"  {annotation_line(annotation, unit)}" for annotation in annotations)
-
-
-def _json(
-    stream: str,
-    windows: Sequence[Window],
-    clusters: Sequence[FollowedCluster] | None,
-    events: Sequence[Event] | None,
-    annotations: Sequence[Annotation],
-    unit: Unit,
-) -> str:
-    from tidegauge.report.alarms import annotation_json
-    from tidegauge.report.windows import cluster_json, event_json, window_json
-
-    told: dict[str, Any] = {
-        "schema": _SCHEMA,
-        "stream": stream,
-        "windows": [window_json(window, unit) for window in windows],
-    }
-    if clusters is not None:
-        told["clusters"] = [cluster_json(cluster, unit) for cluster in clusters]
-    if events is not None:
-        told["events"] = [event_json(event, unit) for event in events]
-        told["annotations"] = [annotation_json(annotation, unit) for annotation in annotations]
-    return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _csv(windows: Sequence[Window], unit: Unit) -> str:
-    """One row a window; its figures are empty where nothing was scored."""
-    from tidegauge.records import rows_aside
-    from tidegauge.report.windows import window_json
-
-    plain = ("start", "end", "length", "segment", "reference", "rows", "state", "p", "duplicates")
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([*plain, "drift", "low", "high", "aside", "reasons"])
-    for window in windows:
-        told = window_json(window, unit)
-        drift = told["drift"] or {}
-        figures = [drift.get(name) for name in ("value", "low", "high")]
-        row = [*(told[name] for name in plain), *figures, rows_aside(window.aside), "; ".join(window.reasons)]
-        table.writerow([_harmless(cell) for cell in row])
-    return text.getvalue()
-
-
-def _harmless(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegauge.cli import options
-from tidegauge.cli.history import check_segment
 from tidegauge.cli.monitored import Opened, opened
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import busy, check_folder, emit, emit_paths, note, progress, writing
-from tidegauge.cli.spans import Since, Until, bounds, length_of
+from tidegauge.cli.spans import Since, Until
 from tidegauge.errors import UsageError
+from tidegauge.window.spans import bounds, kept_length
 
 if TYPE_CHECKING:
     from tidegauge.run.link import Linked
@@ -67,6 +67,7 @@ def command(
 ) -> None:
     """Print what ties outcomes to drift, write it, and leave with its status."""
     from tidegauge.report.link import render, text, write
+    from tidegauge.run.history import check_segment
     from tidegauge.run.link import NoWindows
 
     if out is not None:
@@ -106,13 +107,12 @@ def _found(
     segment: str,
     lags: int,
 ) -> Linked:
-    from tidegauge.run.link import link
+    from tidegauge.run.link import documents_of, link
 
     if spec.kind == "snapshot":
         raise UsageError("stream", got=f"{spec.name!r}, a snapshot", want="a stream, which has windows")
-    length = None if window is None else _kept(spec, window)
+    length = None if window is None else kept_length("--window", window, spec)
     first, last = bounds(spec, at.state(spec.name), since, until, length or spec.pane.length)
-    documents = at.monitor(spec.documents) if spec.documents and _recorded(at, spec.documents) else None
     return link(
         at.store,
         at.monitor(spec.name),
@@ -122,19 +122,5 @@ def _found(
         outcomes=outcomes,
         segment=segment,
         lags=lags,
-        documents=documents,
+        documents=documents_of(at.store, at.spec, spec),
     )
-
-
-def _kept(spec: StreamSpec, window: str) -> int:
-    from tidegauge.spec import length_text
-
-    kept, length = (spec.pane.length, *spec.windows), length_of("--window", window, spec)
-    if length not in kept:
-        want = f"one of {', '.join(length_text(each, spec.pane.unit) for each in kept)}"
-        raise UsageError("--window", got=repr(window), want=want)
-    return length
-
-
-def _recorded(at: Opened, snapshot: str) -> bool:
-    return any(state.stream == snapshot and state.reference for state in at.store.streams())

@@ -13,9 +13,7 @@ from tidegauge.errors import DataError, UsageError
 if TYPE_CHECKING:
     from tidegauge.monitor import Monitor
     from tidegauge.records import StreamState
-    from tidegauge.report.windows import Unit
     from tidegauge.run import Recorder
-    from tidegauge.run.alarms import Lookout
     from tidegauge.spec import Spec, StreamSpec
     from tidegauge.store import SqlStore
 
@@ -41,12 +39,9 @@ class Opened(NamedTuple):
 
     def monitor(self, name: str) -> Monitor:
         """A stream's chain under the reference in force."""
-        from tidegauge.monitor import Monitor
-        from tidegauge.run.baseline import check_pane, in_force
+        from tidegauge.run.baseline import monitor_of
 
-        stream, state = self.stream(name), self.state(name)
-        check_pane(stream, state)
-        return Monitor(stream, in_force(self.store, state))
+        return monitor_of(self.store, self.stream(name), self.state(name))
 
 
 def settings(config: Path | None) -> Spec:
@@ -100,32 +95,12 @@ def recorder_of(at: Opened, stream: StreamSpec, *, ignore_model_id: bool = False
     ``quiet``: alarms that are opened are kept, and nobody is told of them.
     """
     from tidegauge.run import Recorder
+    from tidegauge.run.alarms import sharing
 
     asked = stream.model_copy(update={"model_id": ""}) if ignore_model_id else stream
     recorder = Recorder(at.store, asked, alarms=at.spec.alarms, streams=sharing(at.spec), quiet=quiet)
     recorder.monitor()  # without a reference in force nothing can be recorded: that shows before any row is read
     return recorder
-
-
-def lookout_of(spec: Spec, stream: StreamSpec) -> Lookout:
-    """What raises a stream's alarms, with its share of the budget."""
-    from tidegauge.run.alarms import Lookout
-
-    return Lookout(stream, spec.alarms, sharing(spec))
-
-
-def sharing(spec: Spec) -> int:
-    """How many streams share the budget of false alarms: those that raise any."""
-    return max(sum(each.kind == "stream" and each.alarm.enabled for each in spec.streams.values()), 1)
-
-
-def unit_in(spec: Spec, state: StreamState) -> Unit:
-    """What a recorded stream is counted in, whether the settings know it or not."""
-    if state.kind == "snapshot":
-        return "snapshot"
-    if state.pane:
-        return "rows" if state.pane.endswith("rows") else "seconds"
-    return "seconds" if state.stream not in spec.streams else spec.streams[state.stream].pane.unit
 
 
 def note_waiting(at: Opened) -> None:
@@ -142,4 +117,3 @@ def login() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return ""
-

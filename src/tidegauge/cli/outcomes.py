@@ -13,8 +13,9 @@ from tidegauge.cli import options
 from tidegauge.cli.monitored import Opened, opened
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import busy, emit, note, progress
-from tidegauge.cli.spans import Since, bounds
+from tidegauge.cli.spans import Since
 from tidegauge.errors import UsageError
+from tidegauge.window.spans import bounds
 
 if TYPE_CHECKING:
     from tidegauge.records import Event, Measured, Outcome

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegauge.cli import options
-from tidegauge.cli.history import check_segment
 from tidegauge.cli.monitored import Opened, opened
 from tidegauge.cli.options import PlainForm
 from tidegauge.cli.output import busy, check_folder, coloured, emit, emit_paths, note, progress, write_whole_report
-from tidegauge.cli.spans import Since, Until, bounds, ceil, newest
+from tidegauge.cli.spans import Since, Until
 from tidegauge.errors import DataError, UsageError
+from tidegauge.window.spans import bounds, ceil, newest
 
 if TYPE_CHECKING:
     from tidegauge.records import Comparison
@@ -51,6 +51,7 @@ def command(
 ) -> None:
     """Print the verdict of a span, write its report, and leave with its status."""
     from tidegauge.report import json, text
+    from tidegauge.run.history import check_segment
 
     _check_output(out, interactive=interactive)
     with opened(config) as at, progress() as bar:
@@ -96,28 +97,15 @@ def _check_output(out: Path | None, *, interactive: bool) -> None:
 
 
 def _compare(at: Opened, spec: StreamSpec, since: str | None, until: str | None, segment: str) -> Comparison:
-    from tidegauge.comparison import compare
-    from tidegauge.comparison.conclude import relabelled
-    from tidegauge.records import rows_aside
-    from tidegauge.run.history import span
+    from tidegauge.run.compare import compared
 
-    monitor = at.monitor(spec.name)
-    first, last = _span(at, spec, since, until)
-    sketch = span(at.store, monitor, first, last, segment)
-    label = _label(spec, first, last, segment)
-    if not sketch.rows:
-        lost = rows_aside(sketch.rejected)
-        got = f"no row, and {lost:,} that were set aside" if lost else "no row"
-        hint = f"'tidegauge history {spec.name}' shows what is there"
-        raise DataError(label, got=got, want="some under the reference in force", hint=hint)
-    sketch.source = label
-    known = [each for each in spec.declared if each.name in sketch.outcomes]
-    result = compare(monitor.reference, sketch, alpha=spec.alpha, min_effect=spec.min_effect, outcomes=known)
-    return relabelled(result, "reference", label)
+    return compared(at.store, at.monitor(spec.name), *_span(at, spec, since, until), segment)
 
 
 def _span(at: Opened, spec: StreamSpec, since: str | None, until: str | None) -> tuple[int, int]:
     """Where the span begins and ends: to the newest row, from a week before it or from the first row."""
+    from tidegauge.run.compare import EVER
+
     if spec.kind == "snapshot":
         if since is not None or until is not None:
             raise UsageError("--since", got="a snapshot, which knows only its present content", want="a stream")
@@ -126,24 +114,5 @@ def _span(at: Opened, spec: StreamSpec, since: str | None, until: str | None) ->
     default = _DEFAULT if spec.pane.unit == "seconds" and until is None else None
     first, last = bounds(spec, state, since or default, until, pane)
     if first is None:
-        first = 0 if spec.pane.unit == "rows" else -(10**11)
+        first = 0 if spec.pane.unit == "rows" else EVER
     return first, ceil(newest(spec, state) + 1, pane, spec) if last is None else last
-
-
-def _label(spec: StreamSpec, first: int, last: int, segment: str) -> str:
-    """What the side is called that is judged.
-
-    Examples
-    --------
-    >>> from tidegauge.spec import StreamSpec
-    >>> _label(StreamSpec(name="queries"), 0, 3600, "de")
-    'queries/de, 1970-01-01 00:00 to 1970-01-01 01:00'
-    """
-    from tidegauge.window.moment import moment
-
-    name = f"{spec.name}/{segment}" if segment else spec.name
-    if spec.kind == "snapshot":
-        return f"{name}, now"
-    if spec.pane.unit == "rows":
-        return f"{name}, rows {first + 1:,} to {last:,}"
-    return f"{name}, until {moment(last)}" if first < -(10**10) else f"{name}, {moment(first)} to {moment(last)}"

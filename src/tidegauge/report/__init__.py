@@ -37,9 +37,18 @@ def write_report(c: Comparison, out_dir: str | os.PathLike[str], *, interactive:
     UsageError
         Where the interactive page is asked for and Bokeh is not installed.
     """
+    from tidegauge.report.files import replace_file
+
+    made = forms(c, interactive=interactive)
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [replace_file(folder / name, data) for name, data in made.items()]
+
+
+def forms(c: Comparison, *, interactive: bool = False) -> dict[str, bytes]:
+    """Return every form of a comparison's report, by the name of its file, as ``write_report`` writes them."""
     # Here, so that to import one form of a report does not load what all the others stand on.
     from tidegauge.report import figures, html, json, text
-    from tidegauge.report.files import replace_file
     from tidegauge.report.model import change_views
     from tidegauge.report.waterfall import waterfall_figure
 
@@ -60,9 +69,7 @@ def write_report(c: Comparison, out_dir: str | os.PathLike[str], *, interactive:
 
         pages["explore.html"] = explore.render(c)
     # A lone surrogate in a person's text has no UTF-8 form.
-    files = {name: page.encode("utf-8", "replace") for name, page in pages.items()}
+    made = {name: page.encode("utf-8", "replace") for name, page in pages.items()}
     for name, figure in drawn.items():
-        files |= {f"{name}.svg": vector[name], f"{name}.png": figures.png(figure)}
-    folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    return [replace_file(folder / name, data) for name, data in files.items()]
+        made |= {f"{name}.svg": vector[name], f"{name}.png": figures.png(figure)}
+    return made

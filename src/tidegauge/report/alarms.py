@@ -7,12 +7,14 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tidegauge.deliver.payload import as_object
 from tidegauge.records import ALL, Alarm, Annotation, Change, Window
 from tidegauge.report.formats import clean, drift_value, plain
 from tidegauge.report.windows import Unit, end_said, place_json, start_said
+from tidegauge.spec import Spec
 from tidegauge.window.moment import moment
 
-ANNOTATION = "tidegauge.annotation/1"
+ALARMS, ANNOTATION = "tidegauge.alarms/1", "tidegauge.annotation/1"
 
 
 def lasts_open(alarm: Alarm, now: float) -> bool:
@@ -107,6 +109,12 @@ def report_command(alarm: Alarm, unit: Unit) -> str:
         words = ["--since", moment(first).replace(" ", "T"), "--until", moment(last + 59).replace(" ", "T")]
     segment = ["--segment", clean(alarm.segment, 1000)] if alarm.segment else []
     return shlex.join(["tidegauge", "report", alarm.stream, *words, *segment])
+
+
+def alarm_json(spec: Spec, alarm: Alarm, unit: Unit) -> dict[str, Any]:
+    """What a webhook is told when it comes to be as it is."""
+    change: Change = "opened" if alarm.state == "open" else alarm.state
+    return as_object(alarm, change, spec.alarms, "rows" if unit == "rows" else "seconds")
 
 
 def touches(annotation: Annotation, start: int, end: int) -> bool:

@@ -42,7 +42,7 @@ from tidegauge.report.formats import (
 )
 from tidegauge.report.model import ChangeView, Fact, Tone, change_view
 from tidegauge.report.windows import Unit, end_said, finite, length_said, place_json, start_said, unit_of
-from tidegauge.run.link import Linked, end_of
+from tidegauge.run.link import Courses, Linked, end_of
 from tidegauge.spec.length import length_text
 
 SCHEMA = "tidegauge.link/1"
@@ -154,7 +154,7 @@ def span_said(length: int, unit: Unit) -> str:
     return f"{count(n)} {WORDS[said[-1]]}{'s' * (n != 1)}"
 
 
-def lag_said(lag: int | None, linked: Linked) -> str:
+def lag_said(lag: int | None, linked: Linked | Courses) -> str:
     """By how much an outcome follows drift."""
     if lag is None:
         return ""
@@ -579,8 +579,17 @@ def write(linked: Linked, out_dir: str | os.PathLike[str]) -> list[Path]:
 
     The same answer gives the same bytes; all are rendered before the first is written.
     """
-    from tidegauge.report.canvas import png, svg
     from tidegauge.report.files import replace_file
+
+    made = forms(linked)
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [replace_file(folder / name, data) for name, data in made.items()]
+
+
+def forms(linked: Linked) -> dict[str, bytes]:
+    """Every form, by the name of its file."""
+    from tidegauge.report.canvas import png, svg
     from tidegauge.report.link_figure import course_figure, study_figure
     from tidegauge.report.waterfall import waterfall_figure
 
@@ -594,9 +603,7 @@ def write(linked: Linked, out_dir: str | os.PathLike[str]) -> list[Path]:
         "json": render(linked),
         "txt": text(linked),
     }
-    files = {f"{PICTURE}.{kind}": said.encode("utf-8", "replace") for kind, said in pages.items()}
+    made = {f"{PICTURE}.{kind}": said.encode("utf-8", "replace") for kind, said in pages.items()}
     for name, figure in drawn.items():
-        files |= {f"{name}.svg": vector[name], f"{name}.png": png(figure)}
-    folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    return [replace_file(folder / name, data) for name, data in files.items()]
+        made |= {f"{name}.svg": vector[name], f"{name}.png": png(figure)}
+    return made

@@ -19,7 +19,7 @@ from tidegauge.report.formats import clean, count, number, points, rough_percent
 from tidegauge.report.link import drawn_studies, lag_said, span_said
 from tidegauge.report.timeline import COLUMNS, MARKED, Along, bars, columns, freeze, ground, note_labels
 from tidegauge.report.windows import unit_of
-from tidegauge.run.link import Course, Linked, end_of
+from tidegauge.run.link import Course, Courses, Linked, end_of
 
 Float64 = npt.NDArray[np.float64]
 
@@ -29,7 +29,7 @@ _SHADE, _FOLLOWS = "#f6d5c3", "#8f4b7a"
 _LANE = 0.3
 
 
-def course_figure(linked: Linked) -> Figure:
+def course_figure(linked: Linked | Courses) -> Figure:
     """Draw drift, and below it every outcome on the same time; alarms are shaded, what people marked are lines.
 
     Returns
@@ -54,19 +54,20 @@ def course_figure(linked: Linked) -> Figure:
         alarms = f"{count(n)} alarm{'s' * (n != 1)}" if n else "no alarm"
         name = linked.spec.name if linked.segment == ALL else f"{linked.spec.name}/{clean(linked.segment, 40)}"
         windows = f"{count(len(linked.starts))} windows of {span_said(linked.length, along.unit)}"
-        title(axes[0], "Drift, and outcomes on the same time", f"{name}, {windows}, {alarms}")
+        beside = ", and outcomes on the same time" if courses else ""
+        title(axes[0], f"Drift{beside}", f"{name}, {windows}, {alarms}")
         fig.legend(handles=_handles(linked), loc="outside lower left", ncols=4, handlelength=2.0, fontsize=8.5)
         freeze(fig)
         return fig
 
 
-def _link_of(linked: Linked, course: Course) -> Link | None:
+def _link_of(linked: Linked | Courses, course: Course) -> Link | None:
     return next(
         (each for each in linked.links if (each.segment, each.outcome) == (course.segment, course.outcome)), None
     )
 
 
-def _ground(ax: Axes, linked: Linked, along: Along) -> None:
+def _ground(ax: Axes, linked: Linked | Courses, along: Along) -> None:
     """Alarms and what people marked, behind everything."""
     ground(ax, along, [each for each in linked.annotations if each.until > each.since + linked.length])
     for alarm in linked.alarms:
@@ -78,7 +79,7 @@ def _ground(ax: Axes, linked: Linked, along: Along) -> None:
         ax.axvline(along.clipped(note.since, note.since)[0], color=MARKED, linewidth=1.0, linestyle=":", zorder=1.6)
 
 
-def _line(ax: Axes, values: Float64, linked: Linked, along: Along, colour: str) -> None:
+def _line(ax: Axes, values: Float64, linked: Linked | Courses, along: Along, colour: str) -> None:
     known = np.isfinite(values)
     at = along.all(linked.starts.astype(np.float64) + linked.length / 2)[known]
     x, low, high = columns(at, values[known], along, along.long(linked.length))
@@ -90,7 +91,7 @@ def _line(ax: Axes, values: Float64, linked: Linked, along: Along, colour: str) 
     ax.plot(x, middle, color=colour, linewidth=1.1, marker="o" if few else "", markersize=2.6, zorder=3)
 
 
-def _drift(ax: Axes, linked: Linked, along: Along) -> None:
+def _drift(ax: Axes, linked: Linked | Courses, along: Along) -> None:
     _ground(ax, linked, along)
     _line(ax, linked.drift.get(linked.segment, np.full(len(linked.starts), np.nan)), linked, along, INK)
     ax.axhline(0, color=GREY, linewidth=0.8)
@@ -99,7 +100,7 @@ def _drift(ax: Axes, linked: Linked, along: Along) -> None:
     ax.set_ylabel("drift")
 
 
-def _notes(ax: Axes, linked: Linked, along: Along) -> None:
+def _notes(ax: Axes, linked: Linked | Courses, along: Along) -> None:
     bars(ax, along, 0, [(note.since, note.until) for note in linked.annotations], MARKED)
     note_labels(ax, along, linked.annotations, 0)
     ax.set_yticks([0], ["marked"])
@@ -108,7 +109,7 @@ def _notes(ax: Axes, linked: Linked, along: Along) -> None:
     ax.spines[["left", "bottom"]].set_visible(False)
 
 
-def _outcome(ax: Axes, course: Course, link: Link | None, linked: Linked, along: Along) -> None:
+def _outcome(ax: Axes, course: Course, link: Link | None, linked: Linked | Courses, along: Along) -> None:
     _ground(ax, linked, along)
     outcome, associated = course.outcome, link is not None and link.state == "associated"
     _line(ax, course.rates, linked, along, VERMILLION if associated else BLUE)
@@ -125,7 +126,7 @@ def _outcome(ax: Axes, course: Course, link: Link | None, linked: Linked, along:
     ax.set_title(_said(link, linked), loc="left", fontsize=8.5, color=VERMILLION if associated else GREY, pad=3)
 
 
-def _said(link: Link | None, linked: Linked) -> str:
+def _said(link: Link | None, linked: Linked | Courses) -> str:
     if link is None:
         return ""
     if link.state != "associated":
@@ -135,11 +136,12 @@ def _said(link: Link | None, linked: Linked) -> str:
     return f"associated with drift: {slope} per % of drift, {lag}"
 
 
-def _handles(linked: Linked) -> list[Line2D | Patch]:
-    handles: list[Line2D | Patch] = [
-        key(VERMILLION, "outcome associated with drift", linestyle="-", linewidth=1.4),
-        key(BLUE, "another outcome", linestyle="-", linewidth=1.4),
-    ]
+def _handles(linked: Linked | Courses) -> list[Line2D | Patch]:
+    handles: list[Line2D | Patch] = []
+    if linked.links:
+        handles.append(key(VERMILLION, "outcome associated with drift", linestyle="-", linewidth=1.4))
+    if linked.courses:
+        handles.append(key(BLUE, "another outcome" if linked.links else "outcome", linestyle="-", linewidth=1.4))
     if linked.alarms:
         handles.append(Patch(facecolor=_SHADE, edgecolor=VERMILLION, label="alarm, from its onset"))
     if linked.annotations:

@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tidegauge.records import ALL, Event, FollowedCluster, Measured, OutcomeUnit, Score, Window
+from tidegauge.records import ALL, Event, FollowedCluster, Measured, OutcomeUnit, Score, StreamState, Window
 from tidegauge.report.formats import clean, drift_value, p_clause, percent, plain
-from tidegauge.spec import StreamSpec, length_text
+from tidegauge.spec import Spec, StreamSpec, length_text
 from tidegauge.window.moment import ABSENT, moment
 
 Unit = Literal["seconds", "rows", "snapshot"]
@@ -25,6 +25,15 @@ _OF_WINDOWS = ("corrupt", "cluster born", "cluster gone")
 def unit_of(stream: StreamSpec) -> Unit:
     """What a stream's windows are counted in."""
     return "snapshot" if stream.kind == "snapshot" else stream.pane.unit
+
+
+def unit_in(spec: Spec, state: StreamState) -> Unit:
+    """What a recorded stream is counted in, whether the settings know it or not."""
+    if state.kind == "snapshot":
+        return "snapshot"
+    if state.pane:
+        return "rows" if state.pane.endswith("rows") else "seconds"
+    return "seconds" if state.stream not in spec.streams else spec.streams[state.stream].pane.unit
 
 
 def length_said(length: int, unit: Unit) -> str:

@@ -131,6 +131,48 @@ class Linked:
         return associated or self.found.state in ("harmful drift", "failure without drift")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Courses:
+    """Drift and outcomes on one time, and what happened in it, before anything is asked of them; as in ``Linked``."""
+
+    spec: StreamSpec
+    segment: str
+    length: int
+    starts: Int = field(repr=False)
+    drift: Mapping[str, Float64] = field(repr=False)
+    courses: tuple[Course, ...] = field(repr=False)
+    alarms: tuple[Alarm, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    links: tuple[Link, ...] = ()
+
+    @property
+    def since(self) -> int:
+        """Where the first window begins."""
+        return int(self.starts[0])
+
+    @property
+    def until(self) -> int:
+        """Where the last window ends."""
+        return int(self.starts[-1]) + self.length
+
+
+def courses(
+    store: Store, spec: StreamSpec, reference: str, *, since: int | None, length: int, segment: str = ALL
+) -> Courses:
+    """Put drift and outcomes of one segment on one time; ``NoWindows`` where no window of this length is kept."""
+    grid = _gathered(store, spec, reference, spec.declared, since, None, length, segment, of_segments=False)
+    return Courses(
+        spec,
+        segment,
+        grid.length,
+        grid.starts,
+        grid.drift,
+        grid.courses,
+        _alarms(store, grid),
+        _annotations(store, grid),
+    )
+
+
 def link(
     store: Store,
     monitor: Monitor,
@@ -175,7 +217,7 @@ def link(
     """
     spec = monitor.spec
     asked = chosen(spec, outcomes)
-    grid = _gathered(store, monitor, asked, since, until, length, segment)
+    grid = _gathered(store, spec, monitor.reference.hash, asked, since, until, length, segment)
     alarms, annotations = _alarms(store, grid), _annotations(store, grid)
     events = event_columns(annotations, grid.starts, grid.length)
     links = _links(grid, events, lags, seed)
@@ -265,19 +307,21 @@ class _Grid:
 
 def _gathered(
     store: Store,
-    monitor: Monitor,
+    spec: StreamSpec,
+    reference: str,
     asked: Sequence[Outcome],
     since: int | None,
     until: int | None,
     length: int | None,
     segment: str,
+    *,
+    of_segments: bool = True,
 ) -> _Grid:
-    spec, reference = monitor.spec, monitor.reference.hash
     if spec.kind == "snapshot":
         raise UsageError("stream", got=f"{spec.name!r}, a snapshot", want="a stream, which has windows")
     if length is None:
         length = best_length(store, spec, reference, since, until, segment)
-    some = None if segment == ALL else segment
+    some = None if segment == ALL and of_segments else segment
     every = store.windows(spec.name, length=length, since=since, until=until, segment=some)
     windows = [each for each in every if each.key.reference == reference]
     if not windows:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import tidegauge
-from tidegauge.server import health, ingest
+from tidegauge.server import alarms, annotating, health, ingest, metrics, reading
 from tidegauge.server.guard import Guard
 from tidegauge.server.problem import handle_problems
 from tidegauge.server.service import Service
@@ -25,7 +25,14 @@ _PROBLEM: Final = {
         **{name: {"type": "string"} for name in ("what", "got", "want", "hint")},
     },
 }
-_ROUTERS: Final = (health.router, ingest.router)
+_ROUTERS: Final = (
+    health.router,
+    ingest.router,
+    reading.router,
+    alarms.router,
+    annotating.router,
+    metrics.router,
+)
 
 
 def create_app(service: Service) -> FastAPI:

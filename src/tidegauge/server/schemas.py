@@ -69,9 +69,7 @@ WINDOW: Final = obj(
     last_time=maybe(TEXT),
     scores={"type": "object", "additionalProperties": obj(**_SCORE)},
 )
-EVENT: Final = obj(
-    schema=named("tidegauge.event/1"), stream=TEXT, kind=TEXT, at=PLACE, until=maybe(PLACE), text=TEXT
-)
+EVENT: Final = obj(schema=named("tidegauge.event/1"), stream=TEXT, kind=TEXT, at=PLACE, until=maybe(PLACE), text=TEXT)
 CLUSTER: Final = obj(
     schema=named("tidegauge.cluster/1"),
     stream=TEXT,

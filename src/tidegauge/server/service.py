@@ -16,6 +16,7 @@ from tidegauge.run.intake import Intake
 from tidegauge.run.tend import tend
 from tidegauge.run.watch import Progress, watch
 from tidegauge.server.gauges import Gauges
+from tidegauge.server.views import Views
 from tidegauge.spec import Spec, StreamSpec
 from tidegauge.store import SqlStore
 
@@ -46,6 +47,7 @@ class Service:
         self.spec, self.store, self.clock = spec, store, clock
         self.faults: dict[str, str] = {}
         self.intakes: dict[str, Intake] = {}
+        self.views = Views(store, spec, clock)
         self.gauges = Gauges({name: lambda name=name: self._waiting(name) for name in spec.streams})
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []

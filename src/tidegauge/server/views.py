@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidegauge.contracts import Clock, Store
 from tidegauge.errors import UsageError
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
     from tidegauge.records import Comparison
     from tidegauge.run.link import Linked
 
-T = TypeVar("T")
-
 FRESH: Final = 60
 """Seconds for which a report of rows that still come is good enough."""
 _DAY: Final = 86_400
+_WEEKS: Final = 28 * _DAY
+_WINDOWS: Final = 700
+"""So many windows of a picture can be told apart."""
+_HAPPENED: Final = 100
 _CHANGES: Final = tuple(f"change-{i}" for i in range(1, 5))
 OF_REPORT: Final = ("embedding-drift-pca", "pc1", "scores", *_CHANGES)
 OF_LINKS: Final = ("link", "link-study", *(f"link-{each}" for each in _CHANGES))
-PICTURES: Final = ("course", *OF_REPORT, *OF_LINKS)
+COURSE: Final = "course"
+PICTURES: Final = (COURSE, *OF_REPORT, *OF_LINKS)
 """Every picture that there may be of a stream, by name."""
 
 
@@ -96,9 +99,21 @@ class Views:
 
         return self.once(("report files", span), self._fresh(span), make)
 
-    def course(self, stream: StreamSpec, draw: Callable[[], T], version: Hashable) -> Future[T]:
-        """Drift and outcomes on one time, drawn anew where something was closed or happened."""
-        return self.once(("course", stream.name), (self._closed(stream), version), draw)
+    def course_files(self, stream: StreamSpec, state: StreamState) -> Future[Mapping[str, bytes]]:
+        """Drift and outcomes of the last weeks on one time, as SVG and PNG; anew where something closed or happened."""
+
+        def make() -> Mapping[str, bytes]:
+            from tidegauge.report.canvas import png, svg
+            from tidegauge.report.link_figure import course_figure
+            from tidegauge.run.link import courses
+
+            since, length = recent(stream, state)
+            figure = course_figure(courses(self.store, stream, state.reference, since=since, length=length))
+            return {f"{COURSE}.svg": svg(figure), f"{COURSE}.png": png(figure)}
+
+        alarms = tuple((each.id, each.state) for each in self.store.alarms(stream.name, newest=_HAPPENED))
+        said = tuple(each.id for each in self.store.annotations(stream.name)[-_HAPPENED:])
+        return self.once(("course", stream.name), (self._closed(stream), alarms, said), make)
 
     def _closed(self, stream: StreamSpec) -> Hashable:
         """What tells the present of a stream from its past: the reference, what is closed, and its documents."""
@@ -110,6 +125,16 @@ class Views:
     def _fresh(self, span: Span) -> Hashable:
         state = self.store.state(span.stream)
         return state.reference, state.settled, int(self.clock() // FRESH)
+
+
+def recent(stream: StreamSpec, state: StreamState) -> tuple[int, int]:
+    """Since when the last weeks are shown, and in windows of which length: the shortest that can be told apart."""
+    lengths = (stream.pane.length, *stream.windows)
+    if stream.pane.unit == "rows":
+        return max(state.seen - _WINDOWS * stream.pane.length, 0), stream.pane.length
+    end = state.settled if state.settled is not None else int(state.watermark or 0)
+    length = next((each for each in lengths if _WEEKS / each <= _WINDOWS), lengths[-1])
+    return end - min(_WEEKS, _WINDOWS * length), length
 
 
 def live(stream: StreamSpec, state: StreamState) -> tuple[int, int]:

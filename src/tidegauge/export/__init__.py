@@ -1,0 +1,1 @@
+"""What other systems read of a store: metrics for Prometheus, and what goes with them."""

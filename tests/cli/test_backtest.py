@@ -10,9 +10,9 @@ import pytest
 
 from tests.cli.place import Place
 from tests.run.tallied import Incident, fill, reference
-from tidegauge.cli.monitored import sharing
 from tidegauge.monitor import Monitor
 from tidegauge.run import Recorder
+from tidegauge.run.alarms import sharing
 from tidegauge.spec import load_spec
 
 

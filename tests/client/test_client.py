@@ -480,6 +480,34 @@ def test_the_log_is_not_written_by_callers(service: Service, make: Make) -> None
     assert threads == {"tidegauge-client-queries"}
 
 
+def test_a_log_that_raises_stops_nothing(service: Service, make: Make) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError
+
+    handler, log = Broken(), logging.getLogger("tidegauge.client")
+    log.addHandler(handler)
+    try:
+        client = make()
+        client.observe("no vector")
+        for _ in range(2):
+            client.observe(V)
+            assert client.flush(5)
+    finally:
+        log.removeHandler(handler)
+    assert client.stats.rows.sent == 2
+
+
+def test_a_message_has_its_bound_of_bytes(service: Service, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "_MESSAGE_BYTES", 20_000)
+    client = make(flush_seconds=60)
+    client.observe_many(np.ones((10, 2000), np.float32), ids=range(10))
+    client.observe(np.ones(10_000, np.float32), id=10)
+    assert client.flush(5)
+    assert [request.rows for request in service.requests] == [2, 2, 2, 2, 2, 1]
+    assert service.column("id") == [str(i) for i in range(11)]
+
+
 def test_a_defect_loses_one_batch_and_is_counted(service: Service, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     client = make()
     with monkeypatch.context() as patch:

@@ -149,7 +149,7 @@ def test_without_pyarrow_rows_are_json(service: Service, make: Make, monkeypatch
 BAD: list[Any] = ["text", None, 5, {}, [], [[1, 2]], ["a", "b"], object(), np.array([1j]), np.zeros(3, np.uint8), b"ab"]
 
 
-@pytest.mark.parametrize("bad", BAD, ids=repr)
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
 def test_what_is_no_vector_is_counted(service: Service, make: Make, bad: Any) -> None:
     client = make()
     client.observe(bad)

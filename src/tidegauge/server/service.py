@@ -11,6 +11,7 @@ from tidegauge.contracts import Clock
 from tidegauge.errors import TidegaugeError, UsageError
 from tidegauge.records import ALL, Window
 from tidegauge.run import Recorder
+from tidegauge.run.alarms import sharing
 from tidegauge.run.delivery import keep_delivering
 from tidegauge.run.intake import Intake
 from tidegauge.run.tend import tend
@@ -105,8 +106,8 @@ class Service:
 
     def _recorder(self, stream: StreamSpec) -> Recorder:
         """A recorder of its own for each thread, over the store that they share."""
-        streams = sum(each.kind == "stream" and each.alarm.enabled for each in self.spec.streams.values())
-        return Recorder(self.store, stream, alarms=self.spec.alarms, streams=max(streams, 1), clock=self.clock)
+        shared = sharing(self.spec)
+        return Recorder(self.store, stream, alarms=self.spec.alarms, streams=shared, clock=self.clock)
 
     def _settled(self, name: str) -> Callable[[tuple[Window, ...], Exception | None], None]:
         def settled(windows: tuple[Window, ...], error: Exception | None) -> None:

@@ -1,6 +1,6 @@
 # Every target sets up .venv by itself; Python 3.11 or newer and make are all it takes.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-services check fix quality bench build clean
+.PHONY: help demo serve test test-long test-services check fix quality bench build clean
 
 OUT ?= out/demo
 ARGS ?=
@@ -18,6 +18,10 @@ help: ## say what there is
 demo: ## run the main job on a generated search product, week 0 to 8; writes out/demo
 	@$(RUN)
 	@.venv/bin/tidegauge demo --out $(OUT) $(ARGS)
+
+serve: ## show the service on four weeks of that product, with traffic going on; Ctrl-C ends it
+	@$(RUN)
+	@exec $(PY) scripts/serve_demo.py $(ARGS)
 
 test: ## run the tests (ARGS="-k name" to choose)
 	@$(DEV)

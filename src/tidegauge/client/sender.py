@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -110,8 +111,7 @@ class Sender:
                 self._accepted += 1
                 count.given += 1
                 count.waiting += 1
-                waiting = len(self._queue)
-                if waiting in (1, self._most) or self._thread is None:
+                if len(self._queue) == self._most or self._thread is None:
                     self._wake()
 
     def drop(self, n: int, error: Exception, *, late: bool = False) -> None:
@@ -186,7 +186,7 @@ class Sender:
         self._reset()
 
     def _wake(self) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             thread = threading.Thread(target=self._run, name=f"tidegauge-client-{self._name}", daemon=True)
             try:
                 thread.start()
@@ -231,7 +231,7 @@ class Sender:
             while True:
                 now = time.monotonic()
                 tell = min((self._told.get(what, -_QUIET) + _QUIET for what in self._news), default=None)
-                due = None
+                due = now + self._limits.flush_seconds  # callers wake it for full batches only, as that costs them
                 if self._queue:
                     due = self._queue[0].since + self._limits.flush_seconds
                     hurried = self._closing or self._taken < self._hurry or len(self._queue) >= self._most
@@ -241,21 +241,15 @@ class Sender:
                     return None
                 if tell is not None and tell <= now:
                     return []
-                moments = [each for each in (due, tell) if each is not None]
-                self._ready.wait(min(moments) - now if moments else None)
+                self._ready.wait((due if tell is None else min(due, tell)) - now)
 
     def _popped(self) -> list[Item]:
-        chunk: list[Item] = []
-        size = 0
-        while self._queue and len(chunk) < self._most and (not chunk or size + self._queue[0].size <= _MESSAGE_BYTES):
-            item = self._queue.popleft()
-            size += item.size
-            chunk.append(item)
+        chunk = [self._queue.popleft() for _ in range(min(len(self._queue), self._most))]
         self._taken += len(chunk)
         return chunk
 
     def _send(self, chunk: list[Item]) -> None:
-        for group in groups(map(self._read, chunk)):
+        for group in groups(map(self._read, chunk), _MESSAGE_BYTES):
             self._deliver(group)
         with self._lock:
             self._finished += len(chunk)
@@ -279,38 +273,37 @@ class Sender:
             sent = message(items)
         except Exception as error:  # a defect of ours, or no memory: the others go on
             reason = MALFORMED if isinstance(error, TidegaugeError) else INTERNAL
-            with self._lock:
-                self._settle(items, reason, f"{type(error).__name__}: {error}"[:200])
+            self._settle(items, reason, f"{type(error).__name__}: {error}"[:200])
             return
-        tries = 0
+        again = False
         while self._turn():
-            tries += 1
             answer = self._transport.post(sent.path, sent.body, sent.headers)
-            with self._lock:
-                self._retried += tries > 1
-                if not answer.fault:
-                    self._failures, self._asked = 0, False
-                    self._arrived(items, answer)
-                    return
-                self._fault(answer)
-                parts = smaller(items, answer.status)
-                if answer.status == 413 and parts:
-                    self._most = min(self._most, len(parts[0]))
-                elif parts:
-                    self._left_out(sum(len(item.outcomes) for item in items), answer.fault)
-                elif answer.final:
-                    self._settle(items, f"HTTP {answer.status}", answer.fault)
-                    return
-                elif time.monotonic() - items[0].since > self._limits.patience:
-                    self._settle(items, OLD, answer.fault)
-                    return
+            self._noticed(answer, again=again)
+            again = True
+            if not answer.fault:
+                self._settle(items)
+                return
+            parts = smaller(items, answer.status)
             if parts:
+                self._learn(items, parts, answer)
                 for part in parts:
                     self._deliver(part)
                 return
+            if answer.final:
+                self._settle(items, f"HTTP {answer.status}", answer.fault)
+                return
+            if time.monotonic() - items[0].since > self._limits.patience:
+                self._settle(items, OLD, answer.fault)
+                return
             self._tell(all_of_it=False)
+        self._settle(items, CLOSED)
+
+    def _learn(self, items: Group, parts: list[Group], answer: Answer) -> None:
         with self._lock:
-            self._settle(items, CLOSED)
+            if answer.status == 413:
+                self._most = min(self._most, len(parts[0]))
+            else:
+                self._left_out(sum(len(item.outcomes) for item in items), answer.fault)
 
     def _turn(self) -> bool:
         """Wait until the service may be asked again; False where we are closing, and that is too late."""
@@ -323,6 +316,18 @@ class Sender:
                 if now >= self._not_before:
                     return True
                 self._ready.wait((self._not_before if last is None else min(self._not_before, last)) - now)
+
+    def _noticed(self, answer: Answer, *, again: bool) -> None:
+        with self._lock:
+            self._retried += again
+            if answer.fault:
+                self._fault(answer)
+                return
+            self._failures, self._asked = 0, False
+            for reason, n in answer.aside.items():
+                if reason in self._aside or len(self._aside) < _MOST_ASIDE:
+                    self._aside[reason] += n
+                self._noted(f"set aside by the service, {reason}", n, "")
 
     def _fault(self, answer: Answer) -> None:
         """Count a try that failed, and leave the service alone: longer each time, and as long as it asks."""
@@ -338,24 +343,19 @@ class Sender:
         self._not_before = time.monotonic() + wait
         self._noted("tries failed", 1, answer.fault)
 
-    def _arrived(self, items: Sequence[Item], answer: Answer) -> None:
-        self._settle(items)
-        for reason, n in answer.aside.items():
-            if reason in self._aside or len(self._aside) < _MOST_ASIDE:
-                self._aside[reason] += n
-            self._noted(f"set aside by the service, {reason}", n, "")
-
     def _settle(self, items: Sequence[Item], reason: str = "", said: str = "") -> None:
         """These wait no more: they arrived, or are dropped for a reason."""
+        size = sum(item.size for item in items)
         late = isinstance(items[0], Late)
-        count = self._late if late else self._rows
-        count.waiting -= len(items)
-        self._bytes -= sum(item.size for item in items)
-        if reason:
-            count.drop(len(items), reason)
-            self._noted(f"{'outcomes' if late else 'rows'} dropped, {reason}", len(items), said)
-        else:
-            count.sent += len(items)
+        with self._lock:
+            count = self._late if late else self._rows
+            count.waiting -= len(items)
+            self._bytes -= size
+            if reason:
+                count.drop(len(items), reason)
+                self._noted(f"{'outcomes' if late else 'rows'} dropped, {reason}", len(items), said)
+            else:
+                count.sent += len(items)
 
     def _tell(self, *, all_of_it: bool) -> None:
         """Say what happened, each kind of thing once a minute."""
@@ -365,4 +365,5 @@ class Sender:
             news = [(what, *self._news.pop(what)) for what in due]
             self._told.update((what, now) for what in due)
         for what, n, said in news:
-            _log.warning("%s: %s: %d%s", self._name, what, n, f" ({said})" if said else "")
+            with suppress(Exception):  # a handler of the log that is not as it should be is no reason to stop
+                _log.warning("%s: %s: %d%s", self._name, what, n, f" ({said})" if said else "")

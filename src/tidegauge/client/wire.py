@@ -7,7 +7,7 @@ import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedIm
 import json
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -36,8 +36,8 @@ class Message:
     headers: Mapping[str, str]
 
 
-def groups(items: Iterable[Row | Late]) -> list[Group]:
-    """What may travel together, rows before the outcomes that came after them.
+def groups(items: Iterable[Row | Late], most_bytes: int) -> list[Group]:
+    """What may travel together, of at most so many bytes, rows before the outcomes that came after them.
 
     Rows of one model and one kind of number share a batch. Late outcomes of the same names do, as the service refuses a
     message that has one outcome which it does not expect.
@@ -49,7 +49,7 @@ def groups(items: Iterable[Row | Late]) -> list[Group]:
             rows.setdefault((item.model_id, item.vector.dtype.char), []).append(item)
         else:
             late.setdefault(tuple(sorted(item.outcomes)), []).append(item)
-    return [*rows.values(), *late.values()]
+    return [part for group in (*rows.values(), *late.values()) for part in _parts(group, most_bytes)]
 
 
 def message(items: Group) -> Message:
@@ -138,6 +138,16 @@ def json_outcomes(late: Sequence[Late]) -> bytes:
     names = late[0].outcomes
     columns = {name: [_json_pair(each.outcomes[name]) for each in late] for name in names}
     return json.dumps({"ids": [each.id for each in late], "outcomes": columns}).encode()
+
+
+def _parts(group: list[Row] | list[Late], most_bytes: int) -> Iterator[Group]:
+    start = size = 0
+    for i, item in enumerate(group):
+        size += item.size
+        if size > most_bytes and i > start:
+            yield group[start:i]
+            start, size = i, item.size
+    yield group[start:]
 
 
 def _outcomes(rows: Sequence[Row]) -> list[str]:

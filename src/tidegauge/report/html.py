@@ -19,7 +19,9 @@ def _data_uri(svg: str) -> str:
 
 @cache
 def template(
-    name: Literal["backtest.html.j2", "compare.html.j2", "explore.html.j2", "inline.html.j2", "link.html.j2"],
+    name: Literal[
+        "backtest.html.j2", "compare.html.j2", "explore.html.j2", "home.html.j2", "inline.html.j2", "link.html.j2"
+    ],
 ) -> jinja2.Template:
     """One of the templates beside this file; whatever it is given is escaped."""
     environment = jinja2.Environment(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, cast, get_args
+from typing import Annotated, Any, Final, get_args
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
@@ -112,4 +112,4 @@ def _kind(told: dict[str, Any]) -> AnnotationKind:
     kind = told.get("kind")
     if kind not in _KINDS:
         raise DataError("kind", got="nothing" if kind is None else repr(kind)[:80], want=f"one of {', '.join(_KINDS)}")
-    return cast("AnnotationKind", kind)
+    return kind

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import tidegauge
-from tidegauge.server import alarms, annotating, health, ingest, metrics, reading
+from tidegauge.server import alarms, annotating, health, ingest, metrics, pages, reading
 from tidegauge.server.guard import Guard
 from tidegauge.server.problem import handle_problems
 from tidegauge.server.service import Service
@@ -32,6 +32,7 @@ _ROUTERS: Final = (
     alarms.router,
     annotating.router,
     metrics.router,
+    pages.router,
 )
 
 

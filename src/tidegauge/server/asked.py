@@ -65,7 +65,7 @@ def recorded(service: Service, name: str) -> tuple[StreamSpec, StreamState]:
     stream = stream_of(service, name)
     state = next((each for each in service.store.streams() if each.stream == name), None)
     if state is None or not state.reference:
-        hint = f"Send rows to /v1/streams/{name}/batches" if state else "Give it a reference by 'tidegauge rebaseline'"
+        hint = f"Send rows to /v1/streams/{name}/batches" if state is None else f"'tidegauge rebaseline {name} FILE'"
         raise Refusal(409, f"stream {name}", got="no history yet", want="rows under a reference", hint=hint)
     with enough():
         check_pane(stream, state)

@@ -60,7 +60,10 @@ def router(service: Service) -> APIRouter:
         responses={200: _TEXT, **refusals(503)},
     )
     def metrics(request: Request) -> Response:
-        encode, media = choose_encoder(request.headers.get("accept", ""))
+        try:
+            encode, media = choose_encoder(request.headers.get("accept", ""))
+        except ValueError:  # a version that is no number
+            encode, media = choose_encoder("")
         look()
         with scraping:
             return Response(encode(registry), headers={"Content-Type": media})

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from tidegauge.report.alarms import annotation_json
 from tidegauge.report.history import SCHEMA, within
 from tidegauge.report.status import standing, standings, stream_json, to_dict
-from tidegauge.report.windows import cluster_json, event_json, place_json, unit_in, unit_of, window_json
+from tidegauge.report.windows import Unit, cluster_json, event_json, place_json, unit_in, unit_of, window_json
 from tidegauge.server import schemas
 from tidegauge.server.asked import (
     NEWEST,
@@ -23,6 +23,7 @@ from tidegauge.server.asked import (
     StreamName,
     Until,
     document,
+    enough,
     in_segment,
     made,
     page_of,
@@ -160,7 +161,7 @@ def _history(routes: APIRouter, service: Service) -> None:
     ) -> Response:
         if stream is not None:
             stream_of(service, stream)
-        units = {each.stream: unit_in(service.spec, each) for each in store.streams()}
+        units: dict[str, Unit] = {each.stream: unit_in(service.spec, each) for each in store.streams()}
         found = store.annotations(stream)[-newest:]
         return document({"annotations": [annotation_json(each, units.get(each.stream, "seconds")) for each in found]})
 
@@ -247,7 +248,8 @@ def _span(service: Service, stream: str, since: str | None, until: str | None, s
     """What a report is of: the live window, or what is asked for, widened to whole panes."""
     settings, state = recorded(service, stream)
     in_segment(state, segment)
-    first, last = live(settings, state)
+    with enough():
+        first, last = live(settings, state)
     if settings.kind == "snapshot" or (since is None and until is None):
         return Span(stream, first, last, segment)
     length, pane = last - first, settings.pane.length

@@ -55,7 +55,7 @@ class Views:
 
     def __init__(self, store: Store, spec: Spec, clock: Clock) -> None:
         self.store, self.spec, self.clock = store, spec, clock
-        self.once = Once()
+        self.once = Once(most=32 + 4 * len(spec.streams))
 
     def linked(self, stream: StreamSpec) -> Future[Linked]:
         """What ties a stream's outcomes to its drift, as of the pane that was closed last."""
@@ -88,6 +88,11 @@ class Views:
             return compared(self.store, monitor, span.first, span.last, span.segment)
 
         return self.once(("compared", span), self._fresh(span), make)
+
+    def live(self, stream: StreamSpec, state: StreamState) -> Future[Comparison]:
+        """The live window against the reference in force."""
+        span = Span(stream.name, *live(stream, state))
+        return self.once(("live", stream.name), (span, self._fresh(span)), lambda: self.compared(span).result())
 
     def report_files(self, span: Span) -> Future[Mapping[str, bytes]]:
         """The page, the JSON and the pictures of a span's report, by the names of their files."""

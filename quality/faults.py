@@ -3,7 +3,8 @@ stored, once.
 
 A repetition writes 10,000 rows as files, and starts one watcher, or two on the same folder and store. Each is killed
 (SIGKILL) after a random time, started anew, and left to finish after ``kills`` kills. A watcher prints what it landed;
-what it printed was acknowledged. Of a service that is what it answered 202 or 200 to. The windows are held against those of a run that nobody disturbed.
+what it printed was acknowledged. Of a service that is what it answered 202 or 200 to. The windows are held against
+those of a run that nobody disturbed.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     .venv/bin/python scripts/serve_demo.py [--out FOLDER] [--port PORT]
 
 The history ends fifteen hours ago. From there the traffic is replayed, an hour in ten seconds, until it has caught up
-with the clock; four hours on, customers begin to ask about gift cards, which the index knows nothing of. Ctrl-C ends it.
+with the clock; four hours on, customers ask about gift cards, of which the index knows nothing. Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -166,19 +166,18 @@ def main() -> None:
     print("making four weeks of history", file=sys.stderr)
     traffic, settings = build(given.out, given.port, ends - DAYS * DAY)
     address = f"http://127.0.0.1:{given.port}"
-    service = subprocess.Popen(tidegauge("serve", "--config", str(settings)))
-    # Ctrl-C reaches the service as well, which then ends by itself; so does a SIGTERM that is handed on.
-    signal.signal(signal.SIGTERM, lambda *_: service.terminate())
+    # In a session of its own, so that Ctrl-C ends the traffic first.
+    service = subprocess.Popen(tidegauge("serve", "--config", str(settings)), start_new_session=True)
+    for ended in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ended, signal.default_int_handler)
     try:
         wait(address, service)
         print(f"\n  {address}/\n\nTraffic goes on; Ctrl-C ends it.\n", file=sys.stderr)
-        client = Client(address, stream="queries")
-        send(traffic, client, service, ends)
-        client.close(timeout=0)
-    except KeyboardInterrupt:
-        with suppress(KeyboardInterrupt):
-            service.wait(30)
-    sys.exit(service.poll() or 0)
+        with Client(address, stream="queries") as client, suppress(KeyboardInterrupt):
+            send(traffic, client, service, ends)
+    finally:
+        service.terminate()
+        service.wait(30)
 
 
 if __name__ == "__main__":

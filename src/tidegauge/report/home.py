@@ -33,9 +33,9 @@ from tidegauge.report.windows import (
 )
 from tidegauge.run.link import Linked
 from tidegauge.window.moment import moment
-from tidegauge.window.spans import usual_length
 
 CLUSTERS, ALARMS, EXAMPLES = 6, 20, 3
+_HOUR: Final = 3600
 NO_REFERENCE: Final = "no reference"
 OPEN = 4
 """So many streams are shown unfolded; of more, those that need somebody."""
@@ -222,9 +222,15 @@ def _when(window: Window, unit: Unit, now: float) -> str:
 
 
 def _shown(at: Standing) -> Window | None:
-    """The newest window of the length that is shown where none is said; the shortest that there is otherwise."""
-    length = 0 if at.settings is None else usual_length(at.settings)
-    return next((each for each in at.windows if each.key.length == length), at.windows[0] if at.windows else None)
+    """The newest window that the sentence speaks of: of the shortest length from an hour on, or of rows above the pane;
+    of the shortest that there is otherwise.
+    """
+    lengths = sorted({each.key.length for each in at.windows})
+    if at.unit == "seconds":
+        lengths = [each for each in lengths if each >= _HOUR] or lengths
+    elif at.unit == "rows":
+        lengths = lengths[1:2] or lengths
+    return next((each for each in at.windows if each.key.length == lengths[0]), None)
 
 
 # ---------------------------------------------------------------- parts
@@ -371,6 +377,7 @@ def home(
     *,
     now: float,
     address: str,
+    guarded: bool,
     faults: Mapping[str, str],
     advice: Callable[[Alarm], str],
     refresh: int = 60,
@@ -385,6 +392,8 @@ def home(
         Epoch seconds by the clock.
     address : str
         Of the service, for what is told to be typed.
+    guarded : bool
+        Whether a token is needed.
     faults : mapping of str to str
         What goes wrong in the service at the moment.
     advice : callable
@@ -408,7 +417,7 @@ def home(
         5 if pending else refresh,
         pending,
         views,
-        _first(standings, address),
+        _first(standings, address, guarded=guarded),
         tuple(_faults(said, faults)),
     )
 
@@ -453,7 +462,7 @@ def _stream(
     )
 
 
-def _first(standings: Sequence[Standing], address: str) -> tuple[Fact, ...]:
+def _first(standings: Sequence[Standing], address: str, *, guarded: bool) -> tuple[Fact, ...]:
     """What to type where nothing came yet; nothing where something did."""
     if not all(map(is_empty, standings)):
         return ()
@@ -465,9 +474,15 @@ def _first(standings: Sequence[Standing], address: str) -> tuple[Fact, ...]:
         f'Client("{address}", stream="{stream}").observe([0.12, -0.03, 0.4], id="query-1", text="where is my parcel")'
     )
     body = '{"vectors": [[0.12, -0.03, 0.4]], "ids": ["query-1"], "texts": ["where is my parcel"]}'
-    curl = f"curl {address}/v1/streams/{stream}/batches -H 'Content-Type: application/json' -d '{body}'"
+    token = ' \\\n  -H "Authorization: Bearer $TIDEGAUGE_TOKEN"' if guarded else ""
+    json = "-H 'Content-Type: application/json'"
+    curl = f"curl {address}/v1/streams/{stream}/batches {json}{token} \\\n  -d '{body}'"
     steps = [] if known else [Fact("Say what is normal", fit)]
-    return (*steps, Fact("Send the first rows, from Python", send), Fact("or from a shell", curl))
+    return (
+        *steps,
+        Fact("Send the first rows, as wide as the reference, from Python", send),
+        Fact("or from a shell", curl),
+    )
 
 
 def render(page: Home) -> str:

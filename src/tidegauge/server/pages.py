@@ -58,8 +58,17 @@ def router(service: Service) -> APIRouter:
 
         def page() -> str:
             pieces = {each.name: _pieces(service, each, asked.get(each.name, {})) for each in every}
-            advice = _advice(service)
-            return render(home(every, pieces, now=now, address=address, faults=dict(service.faults), advice=advice))
+            return render(
+                home(
+                    every,
+                    pieces,
+                    now=now,
+                    address=address,
+                    guarded=bool(service.spec.server.tokens),
+                    faults=dict(service.faults),
+                    advice=_advice(service),
+                )
+            )
 
         return HTMLResponse(await run_in_threadpool(page), headers={"Content-Security-Policy": _POLICY})
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.run import measured
@@ -139,3 +140,22 @@ def callers(make: Make, serve: Callable[[Service], TestClient]) -> dict[Scope | 
     tokens = {f"a-{scope}": {"scope": scope, "sha256": digest} for scope, (_, digest) in pairs.items()}
     client = serve(make(server={"tokens": tokens}))
     return {None: Caller(client), **{scope: Caller(client, token) for scope, (token, _) in pairs.items()}}
+
+
+@pytest.fixture
+def checked(client: TestClient) -> Callable[[str], Any]:
+    """Get a document, which has to be as the published one says."""
+    published = client.get("/openapi.json").json()
+
+    def call(path: str) -> Any:
+        found = client.get(path)
+        assert found.status_code == 200, found.text
+        assert found.headers["content-type"] == "application/json"
+        route = path.partition("?")[0]
+        route = route.replace("/streams/queries", "/streams/{stream}")
+        route = "/v1/alarms/{alarm}" if route.startswith("/v1/alarms/") else route
+        schema = published["paths"][route]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema.Draft202012Validator(schema).validate(found.json())
+        return found.json()
+
+    return call

@@ -222,7 +222,7 @@ def test_faults_of_the_environment_name_the_variable(load: Load) -> None:
         "TIDEGAUGE_POLL__X: got 5 at poll, want a table there",
         "TIDEGAUGE_STREAMS__P__PANE: got stream 'p', want a setting of one of the file's streams: q. "
         "Streams are named in the file",
-        "TIDEGAUGE_STRE__URL: got an unknown setting 'stre', want one of store, poll, alarms, streams",
+        "TIDEGAUGE_STRE__URL: got an unknown setting 'stre', want one of store, poll, alarms, server, streams",
         "tidegauge.toml: streams.q.keep.1h (set by TIDEGAUGE_STREAMS__Q__KEEP__1H): got 'no', want a span of time, "
         "such as '90s', '5m', '1h', '7d', '1w' or '10y'",
         "tidegauge.toml: streams.q.alpha (set by TIDEGAUGE_STREAMS__Q__ALPHA): got '7', want less than 1",
@@ -301,7 +301,7 @@ def test_each_fault_is_told(load: Load, line: str, said: str) -> None:
     [
         (
             "pane = '5m'",
-            "pane: got an unknown setting, want one of store, poll, alarms, streams. 'pane' is a setting of a",
+            "pane: got an unknown setting, want one of store, poll, alarms, server, streams. 'pane' is a setting of a",
         ),
         ("stor = 1", "stor: got an unknown setting, want 'store', the nearest known one"),
         ("streams = 5", "streams: got 5, want a table"),

@@ -45,6 +45,7 @@ from tidegauge.run.watch import silent
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
+    from tidegauge.run.link import Linked
     from tidegauge.run.promise import Promise
     from tidegauge.spec import Spec, StreamSpec
 
@@ -87,6 +88,8 @@ class Collector:
         Only read.
     spec : Spec
     clock : Clock
+    linked : callable, optional
+        What finds the links of a stream, where somebody else needs them too.
 
     Attributes
     ----------
@@ -109,8 +112,15 @@ class Collector:
     'tidegauge_rows_total{stream="queries"} 0.0'
     """
 
-    def __init__(self, store: Store, spec: Spec, clock: Clock = time.time) -> None:
-        self._store, self._spec, self._clock = store, spec, clock
+    def __init__(
+        self,
+        store: Store,
+        spec: Spec,
+        clock: Clock = time.time,
+        *,
+        linked: Callable[[StreamSpec], Linked] | None = None,
+    ) -> None:
+        self._store, self._spec, self._clock, self._find = store, spec, clock, linked
         self.faults: Mapping[str, str] = {}
         self._folded: set[tuple[str, ...]] = set()
         self._thresholds: dict[str, tuple[tuple[str, float], Thresholds]] = {}
@@ -167,7 +177,7 @@ class Collector:
         monitor, documents = monitor_of(self._store, spec, state), documents_of(self._store, self._spec, spec)
         if spec.declared:
             try:
-                found = link(self._store, monitor, documents=documents)
+                found = self._find(spec) if self._find else link(self._store, monitor, documents=documents)
             except NoWindows:
                 return _Linked(seen, state.reference, None)
             length = found.length if timed else None

@@ -42,7 +42,13 @@ class _Process:
 def router(service: Service) -> APIRouter:
     """``/metrics``, to those who may read."""
     routes = APIRouter(tags=["metrics"], dependencies=[Depends(allowed("read"))])
-    collector, registry, scraping = Collector(service.store, service.spec, service.clock), CollectorRegistry(), _Lock()
+    collector = Collector(
+        service.store,
+        service.spec,
+        service.clock,
+        linked=lambda stream: service.views.linked(service.spec.streams[stream.name]).result(),
+    )
+    registry, scraping = CollectorRegistry(), _Lock()
     registry.register(collector)
     registry.register(_Process(service.gauges.registry))
 

@@ -16,9 +16,9 @@ import numpy as np
 from quality.harness import Mode, Row
 from tidegauge.client import Client
 
-CALLS = 2000
+CALLS = 1000
 """Of a turn and a side."""
-WORK = 250_000
+WORK = 1_000_000
 """Nanoseconds of a service's own work before each call, which leaves the thread its share of the time."""
 SERVICE = "from bench.client import serve; serve()"
 

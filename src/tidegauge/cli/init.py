@@ -97,6 +97,8 @@ def template(stream: str, settings: Mapping[str, Any]) -> str:
     }
     alarms, endpoint = tables["Alarms"], tables["Endpoint"]
     told = {name: each for name, each in alarms["properties"].items() if name != "endpoints"}
+    server, token = tables["Server"], tables["Token"]
+    listens = {name: each for name, each in server["properties"].items() if name != "tokens"}
     outcome, named = tables["OutcomeSettings"], {*inner, "outcomes"}
     plain = {name: each for name, each in tables["StreamSpec"]["properties"].items() if name not in named}
     blocks = [
@@ -105,6 +107,8 @@ def template(stream: str, settings: Mapping[str, Any]) -> str:
         _table("store", tables["StoreTable"]["description"], tables["StoreTable"]["properties"], {}),
         _table("alarms", alarms["description"], told, {}),
         _table("alarms.endpoints.pager", endpoint["description"], endpoint["properties"], {}, shown=False),
+        _table("server", server["description"], listens, {}),
+        _table("server.tokens.gateway", token["description"], token["properties"], {}, shown=False),
         _table(f"streams.{stream}", tables["StreamSpec"]["description"], plain, settings),
     ]
     for name, table in inner.items():

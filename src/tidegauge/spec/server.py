@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, WithJsonSchema, field_validator
 
 from tidegauge.spec.fault import Refused
-from tidegauge.spec.table import NAME, NAME_WANTED, PLAIN, Seconds, Table
+from tidegauge.spec.table import NAME, NAME_WANTED, PLAIN, Names, Seconds, Table
 
 Scope = Literal["write", "read", "admin"]
 
@@ -61,7 +61,7 @@ class Server(Table):
     """Who may do what, by name. Unset: everybody on this machine may do everything, and nobody else comes in."""
     unguarded: bool = False
     """Listen elsewhere than on this machine without any token: only behind something that lets no stranger in."""
-    names: tuple[str, ...] = ()
+    names: Names = Field(default=(), examples=[["gauge.example.org"]])
     """Host names under which it may be asked without tokens, besides those of this machine: a page of the web cannot
     then reach it under a name of its own."""
     body: Annotated[int, Field(ge=1024, le=1 << 30), PLAIN] = 32 << 20

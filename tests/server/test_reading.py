@@ -6,6 +6,8 @@ import io
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +21,7 @@ from tidegauge.cli import run
 from tidegauge.records import Annotation, Event
 from tidegauge.run.link import link
 from tidegauge.server import views
+from tidegauge.server.once import Busy
 from tidegauge.server.service import Service
 from tidegauge.spec.server import Scope
 
@@ -180,15 +183,13 @@ def test_links_are_found_once_until_a_pane_closes(
     state = service.store.state("queries")
     with service.store.leading("queries") as desk:
         assert desk is not None
-        from dataclasses import replace
-
         desk.update(replace(state, settled=measured.hour(HOURS - 1), version=state.version + 1))
     assert client.get("/v1/streams/queries/links").status_code == 200
     assert asked == ["queries", "queries"]
 
 
 def test_pages_load_nothing(client: TestClient) -> None:
-    for path in ("link", "report", "report?since=3h&segment=", "report?since=2024-01-04T20:00&until=2024-01-04T23:00"):
+    for path in ("link", "report?since=2024-01-04T20:00&until=2024-01-04T23:00&segment="):
         page = client.get(f"/v1/streams/queries/{path}")
         assert page.status_code == 200, page.text
         assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -237,11 +238,6 @@ def test_where_there_is_too_little_history_it_says_so(client: TestClient, path: 
 def test_a_report_that_takes_too_long_is_asked_for_again(
     service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from concurrent.futures import Future
-
-    from tidegauge.server.once import Busy
-
-    monkeypatch.setattr(service.spec.server, "timeout", 1, raising=False) if False else None
     forever: Future[Any] = Future()
     monkeypatch.setattr(service.views, "report_files", lambda _span: forever)
     monkeypatch.setattr("tidegauge.server.asked.asyncio.wait_for", _impatient)
@@ -325,7 +321,7 @@ def test_no_name_leads_out_of_the_list(client: TestClient, name: str) -> None:
         "since=" + "9" * 12 + "d",
         "since=1e308",
         "since=nan",
-        "since=" + quote("0001-01-01T00:00:00-23:59"),
+        "until=-99999999999",
         "since=2024-01-05&until=2024-01-04",
         "until=" + "9" * 60,
         "until=999999999999",
@@ -344,12 +340,12 @@ def test_parameters_that_make_no_sense_are_refused_in_words(client: TestClient, 
 
 
 def test_a_span_that_nothing_lies_in_is_empty(client: TestClient) -> None:
-    for span in ("since=253402300799", "until=-99999999999", "since=2000-01-01&until=2000-01-02"):
+    for span in ("since=253402300799", "until=0001-01-02", "since=2000-01-01&until=2000-01-02"):
         assert client.get(f"/v1/streams/queries/windows?{span}").json()["windows"] == []
 
 
 def test_no_answer_is_kept_by_anybody_between(client: TestClient) -> None:
-    for path in READ:
+    for path in ("/", "/v1/streams", "/v1/alarms", "/metrics", "/v1/streams/queries/pictures/course.png"):
         assert client.get(path).headers["cache-control"] == "no-store"
 
 

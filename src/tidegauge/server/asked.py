@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tidegauge.errors import DataError, StoreError, UsageError
 from tidegauge.records import StreamState
+from tidegauge.report.formats import ABSENT
 from tidegauge.report.windows import iso
 from tidegauge.run.baseline import check_pane
 from tidegauge.run.history import check_segment
@@ -93,7 +94,10 @@ def in_segment(state: StreamState, segment: str) -> str:
 
 def _said(text: str, unit: str) -> str:
     """A place as the command line takes it, which knows no seconds since 1970."""
-    return iso(float(text)) if unit == "seconds" and _EPOCH.fullmatch(text.strip()) else text
+    if unit != "seconds" or not _EPOCH.fullmatch(text.strip()):
+        return text
+    moment = iso(float(text))
+    return text if moment == ABSENT else moment
 
 
 @contextmanager
